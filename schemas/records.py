@@ -1,0 +1,534 @@
+"""The typed records that flow on the topics: one frozen class a record, equal field by field to its ``.avsc``.
+
+Times are UTC milliseconds since the epoch (`Millis`), amounts are exact decimals with an ISO 4217 currency,
+texts of people travel by reference, never by value. ``tests/contract`` proves that classes and schemas agree.
+Vocabulary: EU Digital Services Act (Regulation 2022/2065), Art. 17, 20, 21 and its Transparency Database.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
+from typing import Annotated, NewType
+
+import msgspec
+from msgspec import Meta
+
+from schemas.vocabulary import (
+    AckStatus,
+    Action,
+    AppealFlag,
+    AppealGround,
+    Automation,
+    Band,
+    CaseEventKind,
+    CaseState,
+    Category,
+    EffectKind,
+    EvidenceKind,
+    Ground,
+    LiftReason,
+    NoticeKind,
+    Operation,
+    Outcome,
+    Redress,
+    RefusalReason,
+    SellerTier,
+    Source,
+    TargetKind,
+)
+
+MAX_STRING = 4_096
+"""Characters a string may have. Longer texts travel by reference."""
+MAX_ITEMS = 1_000
+"""Items an array or a map may have."""
+
+UserId = NewType("UserId", str)
+EnforcementId = NewType("EnforcementId", str)
+AppealId = NewType("AppealId", str)
+CaseId = NewType("CaseId", str)
+EventId = NewType("EventId", str)
+ReviewerId = NewType("ReviewerId", str)
+Millis = NewType("Millis", int)
+
+Text = Annotated[str, Meta(max_length=MAX_STRING)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Count = Annotated[int, Meta(ge=0)]
+Few = Meta(max_length=MAX_ITEMS)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of all records: immutable, built by keyword, compared by value."""
+
+
+# --- parts -------------------------------------------------------------------------------------------------
+
+
+class Money(Record, kw_only=True):
+    """An exact amount: at most 18 digits, 4 of them after the point; the sign is the reader's to check."""
+
+    value: Decimal
+    currency: Currency
+
+
+class Target(Record, kw_only=True):
+    """What an enforcement hit. `content_hash` ties a later strike at the same content to an earlier one."""
+
+    kind: TargetKind
+    id: Name
+    content_hash: Text | None = None
+
+
+class Detector(Record, kw_only=True):
+    """The automated means that found the violation (DSA Art. 17(3)(c))."""
+
+    name: Name
+    version: Name
+
+
+class Evidence(Record, kw_only=True):
+    """A piece of evidence by reference: where it lies and what it must hash to."""
+
+    evidence_id: Name
+    kind: EvidenceKind
+    ref: Text
+    sha256: Text | None = None
+
+
+class Effect(Record, kw_only=True):
+    """One thing that an enforcement really did in one system, and that a reversal must undo there."""
+
+    effect_id: Name
+    system: Name
+    kind: EffectKind
+    params: Annotated[dict[str, Text], Few] = {}
+    amount: Money | None = None
+
+
+# --- enforcement.events ------------------------------------------------------------------------------------
+
+
+class EnforcementIssued(Record, kw_only=True):
+    """An enforcement system did something to a user (DOMAIN, section 1; DSA Art. 17)."""
+
+    event_id: Name
+    user_id: UserId
+    enforcement_id: EnforcementId
+    version: Annotated[int, Meta(ge=1)]
+    issued_at: Millis
+    policy: Name
+    policy_version: Name
+    action: Action
+    ends_at: Millis | None = None
+    scope: Annotated[list[Name], Few] = []
+    target: Target
+    ground: Ground
+    category: Category
+    source: Source
+    detector: Detector | None = None
+    automation: Automation
+    decided_by: ReviewerId | None = None
+    statement_of_reasons_id: Name
+    facts_ref: Text | None = None
+    evidence: Annotated[list[Evidence], Few] = []
+    effects: Annotated[list[Effect], Few] = []
+    amount: Money | None = None
+    caused_by: EnforcementId | None = None
+    strikes: Count = 0
+    appealable: bool = True
+    appeal_until: Millis | None = None
+
+
+class EnforcementAmended(Record, kw_only=True):
+    """A new version of an enforcement: the whole new content, replacing the version before."""
+
+    event_id: Name
+    user_id: UserId
+    enforcement_id: EnforcementId
+    version: Annotated[int, Meta(ge=2)]
+    occurred_at: Millis
+    reason: Text
+    policy: Name
+    policy_version: Name
+    action: Action
+    ends_at: Millis | None = None
+    scope: Annotated[list[Name], Few] = []
+    target: Target
+    ground: Ground
+    category: Category
+    source: Source
+    detector: Detector | None = None
+    automation: Automation
+    decided_by: ReviewerId | None = None
+    statement_of_reasons_id: Name
+    facts_ref: Text | None = None
+    evidence: Annotated[list[Evidence], Few] = []
+    effects: Annotated[list[Effect], Few] = []
+    amount: Money | None = None
+    strikes: Count = 0
+    appealable: bool = True
+    appeal_until: Millis | None = None
+
+
+class EnforcementLifted(Record, kw_only=True):
+    """The enforcing side took its own enforcement back, with or without an appeal."""
+
+    event_id: Name
+    user_id: UserId
+    enforcement_id: EnforcementId
+    occurred_at: Millis
+    reason: LiftReason
+    lifted_by: ReviewerId | None = None
+    strikes_expunged: bool = False
+    amount_returned: Money | None = None
+
+
+class UserProfileUpdated(Record, kw_only=True):
+    """What triage may know about the user; the newest replaces the one before."""
+
+    event_id: Name
+    user_id: UserId
+    occurred_at: Millis
+    language: Name
+    region: Name
+    seller_tier: SellerTier
+    lifetime_value: Money | None = None
+    reach: Count = 0
+    joined_at: Millis | None = None
+    is_minor: bool = False
+    safety_flag: bool = False
+
+
+# --- appeal.events -----------------------------------------------------------------------------------------
+
+
+class AppealSubmitted(Record, kw_only=True):
+    """A user asks for an enforcement to be judged again (DSA Art. 20). `user_id` is the enforcement's subject."""
+
+    event_id: Name
+    user_id: UserId
+    appeal_id: AppealId
+    submitted_at: Millis
+    enforcement_id: EnforcementId
+    enforcement_version: Annotated[int, Meta(ge=1)] | None = None
+    """The version that the user was told of; none means the newest on file."""
+    appellant_id: UserId
+    mandate_ref: Text | None = None
+    """Proof that somebody else than the subject may appeal for them."""
+    language: Name
+    grounds: Annotated[list[AppealGround], Few] = []
+    statement_ref: Text | None = None
+    statement_sha256: Text | None = None
+    evidence: Annotated[list[Evidence], Few] = []
+    flags: Annotated[list[AppealFlag], Few] = []
+
+
+class AppealWithdrawn(Record, kw_only=True):
+    """The appellant takes the appeal back."""
+
+    event_id: Name
+    user_id: UserId
+    appeal_id: AppealId
+    occurred_at: Millis
+
+
+# --- review.events -----------------------------------------------------------------------------------------
+
+
+class CaseClaimed(Record, kw_only=True):
+    """A reviewer takes a case: a lease with an end; sent again by its holder it renews the lease."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+
+
+class CaseReleased(Record, kw_only=True):
+    """The holder of a claim hands the case back; it keeps its `rank_at`."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    reason: Text | None = None
+
+
+class DecisionProposed(Record, kw_only=True):
+    """The holder of a claim proposes an outcome with its reasons and cited evidence."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    outcome: Outcome
+    reasons_ref: Text
+    policy_version: Name
+    cited_evidence: Annotated[list[Name], Few] = []
+    lesser_action: Action | None = None
+
+
+# --- resolution.acks ---------------------------------------------------------------------------------------
+
+
+class DirectiveAcked(Record, kw_only=True):
+    """An enforcement system answers one directive of a reversal."""
+
+    event_id: Name
+    user_id: UserId
+    reversal_id: Name
+    directive_id: Name
+    system: Name
+    status: AckStatus
+    occurred_at: Millis
+    detail: Text | None = None
+
+
+# --- cases.<pod> -------------------------------------------------------------------------------------------
+
+
+class Component(Record, kw_only=True):
+    """One part of the priority: `contribution` = 1000 x `weight` x `value`, with `value` in [0, 1]."""
+
+    name: Name
+    value: float
+    weight: float
+    contribution: float
+    because: Text
+
+
+class Claim(Record, kw_only=True):
+    """Who works on the case, since when, and when the lease ends."""
+
+    reviewer: ReviewerId
+    since: Millis
+    until: Millis
+
+
+class Routing(Record, kw_only=True):
+    """Why the case is on this pod: the rule that matched and what it looked at."""
+
+    rule: Name
+    pod: Name
+    because: Text
+
+
+class Statement(Record, kw_only=True):
+    """A text of the appellant, by reference; a case can have several."""
+
+    appeal_id: AppealId
+    submitted_at: Millis
+    ref: Text | None = None
+    sha256: Text | None = None
+
+
+class EnforcementSummary(Record, kw_only=True):
+    """What a reviewer must know of the enforcement without asking another system."""
+
+    enforcement_id: EnforcementId
+    version: int
+    issued_at: Millis
+    policy: Name
+    policy_version: Name
+    action: Action
+    ends_at: Millis | None = None
+    target: Target
+    ground: Ground
+    category: Category
+    automation: Automation
+    detector: Detector | None = None
+    statement_of_reasons_id: Name
+    facts_ref: Text | None = None
+    amount: Money | None = None
+    strikes: Count = 0
+
+
+class Case(Record, kw_only=True):
+    """An appeal on its pod's topic: the newest full state, keyed by case (a tombstone when it leaves the pod)."""
+
+    case_id: CaseId
+    version: Annotated[int, Meta(ge=1)]
+    user_id: UserId
+    appeal_id: AppealId
+    state: CaseState
+    pod: Name
+    band: Band
+    score: int
+    components: Annotated[list[Component], Few]
+    rank_at: Millis
+    submitted_at: Millis
+    opened_at: Millis
+    due_at: Millis
+    """The regulatory due time: it never moves."""
+    promised_at: Millis
+    """Submitted plus the handling time promised for the band."""
+    language: Name
+    region: Name
+    grounds: Annotated[list[AppealGround], Few] = []
+    flags: Annotated[list[AppealFlag], Few] = []
+    statements: Annotated[list[Statement], Few] = []
+    evidence: Annotated[list[Evidence], Few] = []
+    enforcement: EnforcementSummary
+    enforcement_changed: bool = False
+    """The enforcement got a new version after the case was opened."""
+    excluded_reviewers: Annotated[list[ReviewerId], Few] = []
+    claim: Claim | None = None
+    routing: Routing
+    rulebook_digest: Name
+
+
+# --- resolution.events -------------------------------------------------------------------------------------
+
+
+class Survivor(Record, kw_only=True):
+    """Another enforcement of the same user that still stands on the same target."""
+
+    enforcement_id: EnforcementId
+    action: Action
+    ends_at: Millis | None = None
+    scope: Annotated[list[Name], Few] = []
+
+
+class Directive(Record, kw_only=True):
+    """What one system must make true: `surviving` is the state that must hold afterwards, not a step back."""
+
+    directive_id: Name
+    system: Name
+    operation: Operation
+    target: Target
+    effect_id: Name
+    params: Annotated[dict[str, Text], Few] = {}
+    amount: Money | None = None
+    surviving: Annotated[list[Survivor], Few] = []
+    idempotency_key: Name
+
+
+class ReversalOrdered(Record, kw_only=True):
+    """A decision undoes an enforcement: one directive for each effect; sent again with the same keys."""
+
+    reversal_id: Name
+    user_id: UserId
+    case_id: CaseId
+    enforcement_id: EnforcementId
+    enforcement_version: int
+    ordered_at: Millis
+    attempt: Annotated[int, Meta(ge=1)]
+    outcome: Outcome
+    strikes_expunged: Count
+    directives: Annotated[list[Directive], Few]
+
+
+class ReversalConfirmed(Record, kw_only=True):
+    """Every directive of a reversal was applied: the wrong is undone."""
+
+    reversal_id: Name
+    user_id: UserId
+    case_id: CaseId
+    enforcement_id: EnforcementId
+    confirmed_at: Millis
+    directive_ids: Annotated[list[Name], Few]
+
+
+# --- case.events -------------------------------------------------------------------------------------------
+
+
+class CaseEvent(Record, kw_only=True):
+    """One line of the audit: what happened, what caused it and what the decision saw."""
+
+    event_id: Name
+    user_id: UserId
+    seq: Annotated[int, Meta(ge=1)]
+    """Counts this user's lines from 1 without a gap."""
+    case_id: CaseId | None = None
+    appeal_id: AppealId | None = None
+    enforcement_id: EnforcementId | None = None
+    occurred_at: Millis
+    kind: CaseEventKind
+    cause_id: Name
+    """`event_id` of the input, or the name of the timer, that caused this line."""
+    actor: ReviewerId | None = None
+    case_version: int | None = None
+    state: CaseState | None = None
+    pod: Name | None = None
+    band: Band | None = None
+    score: int | None = None
+    outcome: Outcome | None = None
+    reason: Text | None = None
+    """A code from a closed list, e.g. of a refusal or a rejected review."""
+    saw: Annotated[dict[str, Text], Few] = {}
+    """The values that the decision rested on, by name."""
+    rulebook_digest: Name
+
+
+# --- appellant.notices -------------------------------------------------------------------------------------
+
+
+class AppellantNotice(Record, kw_only=True):
+    """What the user must be told, complete enough to be sent without asking anyone (DSA Art. 20(5))."""
+
+    notice_id: Name
+    user_id: UserId
+    kind: NoticeKind
+    occurred_at: Millis
+    language: Name
+    template: Name
+    appeal_id: AppealId | None = None
+    case_id: CaseId | None = None
+    enforcement_id: EnforcementId | None = None
+    refusal: RefusalReason | None = None
+    outcome: Outcome | None = None
+    reasons_ref: Text | None = None
+    decide_by: Millis | None = None
+    """When the user can expect the decision."""
+    redress: Annotated[list[Redress], Few] = []
+
+
+# --- topology's own input ----------------------------------------------------------------------------------
+
+
+class TimerFired(msgspec.Struct, frozen=True, gc=False):
+    """A due dossier enters its own batch. Never on a topic, so it has no schema."""
+
+    user_id: UserId
+    now: Millis
+
+
+EnforcementEvent = EnforcementIssued | EnforcementAmended | EnforcementLifted | UserProfileUpdated
+AppealEvent = AppealSubmitted | AppealWithdrawn
+ReviewEvent = CaseClaimed | CaseReleased | DecisionProposed
+InputRecord = EnforcementEvent | AppealEvent | ReviewEvent | DirectiveAcked
+OutputRecord = Case | ReversalOrdered | ReversalConfirmed | CaseEvent | AppellantNotice
+
+INPUT_RECORDS: tuple[type[Record], ...] = (
+    EnforcementIssued,
+    EnforcementAmended,
+    EnforcementLifted,
+    UserProfileUpdated,
+    AppealSubmitted,
+    AppealWithdrawn,
+    CaseClaimed,
+    CaseReleased,
+    DecisionProposed,
+    DirectiveAcked,
+)
+OUTPUT_RECORDS: tuple[type[Record], ...] = (
+    Case,
+    ReversalOrdered,
+    ReversalConfirmed,
+    CaseEvent,
+    AppellantNotice,
+)
+
+
+def event_time(record: Record) -> int:
+    """When the input happened, UTC ms, by the record's own word."""
+    at = getattr(record, "occurred_at", None)
+    if at is None:
+        at = getattr(record, "issued_at", None) or record.submitted_at  # type: ignore[attr-defined]
+    return at
