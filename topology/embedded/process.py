@@ -77,6 +77,7 @@ class SupervisedProcess:
         """Ask the command to end, wait up to `grace_s` seconds, then kill it; 0 kills at once."""
         if grace_s > 0:
             self.send_signal(signal.SIGTERM)
+            self.send_signal(signal.SIGCONT)  # a paused one would never hear of it
             self.wait(grace_s)
         assert self._supervisor.stdin is not None  # noqa: S101 - for the type checker: it is a pipe
         self._supervisor.stdin.close()  # to the supervisor: kill what is left

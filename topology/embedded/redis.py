@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from topology.embedded.errors import EmbeddedError
 from topology.embedded.progress import Progress, Step, to_stderr
@@ -44,9 +46,7 @@ class RedisServer(Server):
         start_timeout_s: float = 120.0,
         progress: Progress = to_stderr,
     ) -> None:
-        super().__init__(
-            data_dir, port=port, keep=keep, start_timeout_s=start_timeout_s, progress=progress
-        )
+        super().__init__(data_dir, port=port, keep=keep, start_timeout_s=start_timeout_s, progress=progress)
         self._arguments = tuple(arguments)
 
     @property
@@ -72,7 +72,7 @@ class RedisServer(Server):
         return [*command, *named, *self._arguments]
 
     def _answers(self) -> bool:
-        client = redis.Redis(host=HOST, port=self.port, socket_timeout=_PING_TIMEOUT_S, retry=None)
+        client = redis.Redis(host=HOST, port=self.port, socket_timeout=_PING_TIMEOUT_S, retry=Retry(NoBackoff(), 0))
         try:
             return client.info("server")["process_id"] == self.pid
         except redis.RedisError:

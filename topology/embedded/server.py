@@ -18,9 +18,9 @@ from topology.embedded.progress import Progress, to_stderr
 
 HOST = "127.0.0.1"
 
-# Below the ranges from which Linux (32768) and macOS (49152) give ports to outgoing connections: a client that
-# knocks at a killed server's port from inside that range sooner or later connects to itself, and the server
-# cannot come back.
+# Below the ranges from which Linux (32768) and macOS (49152) give ports to outgoing connections: a client
+# that knocks at a killed server's port inside such a range sooner or later connects to itself, and then the
+# server cannot come back.
 _PORTS = range(20_000, 30_000)
 _PORT_ATTEMPTS = 5
 _POLL_S = 0.05

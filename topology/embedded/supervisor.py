@@ -95,6 +95,7 @@ def _only_wake(signum: int, frame: FrameType | None) -> None:
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:
+    del frame
     raise SystemExit(_KILLED_BY + signum)
 
 

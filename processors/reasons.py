@@ -1,0 +1,66 @@
+"""Closed lists of the reasons that audit lines carry, beside the refusals that appellants are told of."""
+
+from enum import StrEnum
+
+
+class ReviewRefusal(StrEnum):
+    """Why a reviewer's event, or a late withdrawal, changed nothing (kind ``ReviewRejected``)."""
+
+    UNKNOWN_CASE = "unknown_case"
+    CASE_CLOSED = "case_closed"
+    STALE_VERSION = "stale_version"
+    REVIEWER_EXCLUDED = "reviewer_excluded"
+    ALREADY_CLAIMED = "already_claimed"
+    NOT_CLAIMED = "not_claimed"
+    NOT_THE_HOLDER = "not_the_holder"
+    OUTCOME_NOT_SUPPORTED = "outcome_not_supported"
+    EVIDENCE_UNKNOWN = "evidence_unknown"
+    WITHDRAWAL_TOO_LATE = "withdrawal_too_late"
+    """The appeal had been decided or refused before it was taken back."""
+
+
+class AckIgnored(StrEnum):
+    """Why a system's answer changed nothing (kind ``AckIgnored``)."""
+
+    UNKNOWN_REVERSAL = "unknown_reversal"
+    UNKNOWN_DIRECTIVE = "unknown_directive"
+    WRONG_SYSTEM = "wrong_system"
+    ALREADY_CONFIRMED = "already_confirmed"
+    ALREADY_APPLIED = "already_applied"
+
+
+class Change(StrEnum):
+    """What happened to the enforcement of an open case (kind ``EnforcementChanged``)."""
+
+    AMENDED = "amended"
+    CHARGE_CHANGED = "charge_changed"
+    """Ground, policy, category or action is another: the case went back to triage."""
+    LIFTED_WITH_REMAINS = "lifted_with_remains"
+    EXPIRED_WITH_REMAINS = "expired_with_remains"
+
+
+class Moot(StrEnum):
+    """Why nothing was left to decide (kind ``CaseDecided``, outcome ``moot``)."""
+
+    LIFTED = "lifted"
+    EXPIRED = "expired"
+
+
+class Resend(StrEnum):
+    """Marks an order that went out again (kind ``ReversalOrdered``)."""
+
+    RESENT = "resent"
+
+
+class Stall(StrEnum):
+    """Why a reversal needs people (kind ``ReversalStalled``)."""
+
+    FAILED_PERMANENT = "failed_permanent"
+    OUT_OF_TRIES = "out_of_tries"
+
+
+class Parking(StrEnum):
+    """Why an appeal whose enforcement is not on file was refused (in the line's ``saw``)."""
+
+    FULL = "parking_full"
+    TIME_OVER = "parking_time_over"

@@ -1,0 +1,264 @@
+"""The rulebook: everything that policy people change, checked whole before any of it is used.
+
+Durations are written as ``30min``, ``4h``, ``14d`` and held as milliseconds. Money is compared in the house currency
+by the fixed rates under ``impact``: good enough to rank by, and the same on every replay.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+import msgspec
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from processors.rulebook_checks import band_faults, reference_faults, severity_faults, weight_faults
+from processors.tables import Tables, compile_tables
+from schemas.vocabulary import Action, AppealFlag, Automation, Band, Category, TargetKind
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+STATUTORY_WINDOW_MS = 184 * DAY_MS
+"""Six months at their longest, counted in days (DSA Art. 20(1): at least six months)."""
+
+_UNITS_MS = {"s": 1_000, "min": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+_DURATION = re.compile(r"(\d{1,6})\s?(s|min|h|d)")
+
+
+def _parse_duration(value: object) -> int:
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"{value!r} is no duration; write a whole number and s, min, h or d, e.g. 14d")
+    return int(match[1]) * _UNITS_MS[match[2]]
+
+
+DurationMs = Annotated[int, BeforeValidator(_parse_duration), Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+PodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+Label = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Part(BaseModel):
+    """Base of all sections: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Severity(Part):
+    """The ladder of actions, and the length at which an ending one weighs as much as one without an end."""
+
+    actions: dict[Action, Share]
+    full_duration: DurationMs
+
+
+class Weights(Part):
+    """How much each component counts; they sum to 1."""
+
+    severity: Share
+    impact: Share
+    wrongfulness: Share
+    standing: Share
+    urgency: Share
+    vulnerability: Share
+
+
+class Impact(Part):
+    """Where each measure of impact reaches 1 on its logarithmic scale."""
+
+    full_reach: Annotated[int, Field(gt=0)]
+    full_lifetime_value: Annotated[float, Field(gt=0)]
+    full_amount: Annotated[float, Field(gt=0)]
+    currencies: dict[Annotated[str, Field(pattern="^[A-Z]{3}$")], Annotated[float, Field(gt=0)]]
+    """Worth of one unit in the house currency; a currency that is not listed counts as 1."""
+
+
+class Prior(Part):
+    """An overturn rate to start from, worth as many decided appeals as its strength."""
+
+    actions: frozenset[Action] | None = None
+    policies: frozenset[Label] | None = None
+    automations: frozenset[Automation] | None = None
+    rate: Share
+    strength: Annotated[float, Field(gt=0)]
+
+
+class Wrongfulness(Part):
+    """First matching prior, then what raises it."""
+
+    priors: Annotated[tuple[Prior, ...], Field(min_length=1)]
+    automation_lift: dict[Automation, Share]
+    immunity_lift: Share
+
+
+class Standing(Part):
+    """How many imagined appeals, half of them right, a user starts with."""
+
+    strength: Annotated[float, Field(gt=0)]
+
+
+class Urgency(Part):
+    """The time left at which urgency is a half, and its value for a livestream."""
+
+    half: DurationMs
+    livestream: Share
+
+
+class Conditions(Part):
+    """All that is given must hold; of a list, any one."""
+
+    policies: frozenset[Label] | None = None
+    actions: frozenset[Action] | None = None
+    categories: frozenset[Category] | None = None
+    languages: frozenset[Label] | None = None
+    regions: frozenset[Label] | None = None
+    target_kinds: frozenset[TargetKind] | None = None
+    flags: frozenset[AppealFlag] | None = None
+    amount_at_least: Annotated[Decimal, Field(ge=0)] | None = None
+
+
+class RuleConditions(Conditions):
+    """Routing comes after ranking, so it may look at the band too."""
+
+    bands: frozenset[Band] | None = None
+
+
+class Override(Part):
+    """Comes before the score; the first match that names a band, or a pod, decides it."""
+
+    name: Label
+    when: Conditions
+    band: Band | None = None
+    pod: PodName | None = None
+
+
+class BandRule(Part):
+    """A band, the score it starts at, and the handling time it promises."""
+
+    band: Band
+    at: Annotated[int, Field(ge=0, le=1000)]
+    handling: DurationMs
+
+
+class Slack(Part):
+    """Time from submission to `rank_at` at both ends of the score; between them it falls log-linearly."""
+
+    at_zero: DurationMs
+    at_full: DurationMs
+
+
+class Intake(Part):
+    """How long an appeal waits for its enforcement, and how long a user may appeal."""
+
+    parking_time: DurationMs
+    appeal_window: DurationMs
+
+    @field_validator("appeal_window")
+    @classmethod
+    def _statutory(cls, value: int) -> int:
+        if value < STATUTORY_WINDOW_MS:
+            raise ValueError("shorter than 184d; users have at least six months (DSA Art. 20(1))")
+        return value
+
+
+class Review(Part):
+    """The length of a claim, and the regulatory time for a decision."""
+
+    lease: DurationMs
+    deadline: DurationMs
+
+
+class ReversalPolicy(Part):
+    """How a directive without an answer is sent again."""
+
+    first_wait: DurationMs
+    factor: Annotated[float, Field(ge=1, le=10)]
+    longest_wait: DurationMs
+    tries: Annotated[int, Field(ge=1, le=100)]
+    jitter: Share
+
+
+class Pod(Part):
+    """A team of reviewers. No languages means all of them."""
+
+    name: PodName
+    languages: frozenset[Label] | None = None
+    skills: frozenset[Label] = frozenset()
+    substitute: PodName | None = None
+
+
+class RoutingRule(Part):
+    """The first rule that matches names the pod; a substitute of its own goes before the pod's."""
+
+    name: Label
+    when: RuleConditions = RuleConditions()
+    needs: frozenset[Label] = frozenset()
+    pod: PodName
+    substitute: PodName | None = None
+
+
+class Rulebook(Part):
+    """A whole rulebook; one that was built is consistent."""
+
+    name: Label
+    severity: Severity
+    weights: Weights
+    impact: Impact
+    wrongfulness: Wrongfulness
+    standing: Standing
+    urgency: Urgency
+    vulnerability: dict[AppealFlag, Share]
+    overrides: tuple[Override, ...]
+    bands: tuple[BandRule, ...]
+    slack: Slack
+    intake: Intake
+    review: Review
+    reversal: ReversalPolicy
+    pods: Annotated[tuple[Pod, ...], Field(min_length=1)]
+    routing: Annotated[tuple[RoutingRule, ...], Field(min_length=1)]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_whole(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - unchecked
+        """Fields first, then what must hold between them; every fault is reported, with its place."""
+        faults: list[InitErrorDetails] = []
+        book: Self | None = None
+        try:
+            book = handler(raw)
+        except ValidationError as error:
+            faults += [
+                InitErrorDetails(type=PydanticCustomError(_kind(e["type"]), _literal(e["msg"])), loc=e["loc"], input=e["input"])
+                for e in error.errors(include_url=False)
+            ]
+        if isinstance(raw, Mapping):
+            for check in (severity_faults, weight_faults, band_faults, reference_faults):
+                faults += [
+                    InitErrorDetails(type=PydanticCustomError(_kind("cross_check"), _literal(text)), loc=loc, input=None)
+                    for loc, text in check(raw)  # pyright: ignore[reportUnknownArgumentType]
+                ]
+        if faults or book is None:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return book
+
+    @cached_property
+    def digest(self) -> str:
+        """Names this very content in every case and audit line."""
+        canonical = msgspec.json.encode(self.model_dump(mode="json"), order="sorted")
+        return hashlib.sha256(canonical).hexdigest()[:16]
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The same content, laid out for the hot path."""
+        return compile_tables(self)

@@ -1,0 +1,133 @@
+"""The real ends of the engine's ports: confluent-kafka and the machine's clocks, with every option's reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
+
+from topology.engine.definition import ClockKind, EngineConfig
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> int:
+        """UTC milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+class NoMetrics:
+    """Counts nothing."""
+
+    def count(self, name: str, by: float = 1, **labels: str) -> None:
+        """Ignore."""
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Ignore."""
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Ignore."""
+
+
+class BrokerOffsets:
+    """Asks for the ends of partitions, by the isolation level that rule 4(b) needs.
+
+    A `read_committed` consumer's watermarks answer the last stable offset, which can hide a transaction that has
+    committed already, because markers reach partitions at different moments (KAFKA-10167).
+    """
+
+    def __init__(self, kafka: Mapping[str, Any]) -> None:
+        self._admin = AdminClient(dict(kafka))
+
+    def bounds(self, topic: str, partitions: Sequence[int], timeout: float) -> dict[int, tuple[int, int]]:
+        """See `ports.Offsets.bounds`."""
+        ends: list[dict[int, int]] = []
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
+            futures = self._admin.list_offsets(
+                dict.fromkeys((TopicPartition(topic, p) for p in partitions), spec),
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=timeout,
+            )
+            ends.append({tp.partition: future.result().offset for tp, future in futures.items()})
+        return {p: (ends[0][p], ends[1][p]) for p in partitions}
+
+
+def consumer(
+    kafka: Mapping[str, Any], *, group: str, config: EngineConfig, static: bool, session_s: float, **more: Any
+) -> Consumer:
+    """A group member for the input topics."""
+    options: dict[str, Any] = {
+        **kafka,
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        # Keeps partition p of all inputs with one member: the fold of a user is local.
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": int(session_s * 1000),
+        "heartbeat.interval.ms": int(session_s * 1000 / 4),
+        # The longest step between two polls is a commit at its limit, or a revoke at its own.
+        "max.poll.interval.ms": int(1000 * (config.init_s + config.commit_s + config.revoke_s + 60)),
+        "enable.partition.eof": config.clock is ClockKind.STREAM,
+        "fetch.wait.max.ms": 50,
+        "fetch.queue.backoff.ms": 20,
+        "queued.max.messages.kbytes": 32_768,
+        "topic.metadata.refresh.interval.ms": 60_000,
+        **more,
+    }
+    if static:
+        # A restarted worker gets its partitions back without a rebalance (KIP-345).
+        options["group.instance.id"] = f"{group}-{config.slot}"
+    return Consumer(options)
+
+
+def producer(kafka: Mapping[str, Any], *, group: str, config: EngineConfig, **more: Any) -> Producer:
+    """The transactional producer of one slot."""
+    return Producer(
+        {
+            **kafka,
+            "transactional.id": f"{group}-{config.slot}",
+            "transaction.timeout.ms": int(config.commit_s * 1000),
+            # Java's partitioner: whoever keys by user_id, in any language, must reach the same partition.
+            "partitioner": "murmur2_random",
+            "linger.ms": 5,
+            # The broker answers CONCURRENT_TRANSACTIONS while the transaction before is being completed; the
+            # default back-off makes each batch wait 100 ms for that.
+            "retry.backoff.ms": 20,
+            "retry.backoff.max.ms": 200,
+            "queue.buffering.max.messages": 500_000,
+            "queue.buffering.max.kbytes": 524_288,
+            "message.max.bytes": 4_000_000,
+            **more,
+        }
+    )
+
+
+def changelog_reader(kafka: Mapping[str, Any], *, group: str, **more: Any) -> Consumer:
+    """Reads changelog partitions by assignment. The group id is only a name: nothing is committed under it."""
+    return Consumer(
+        {
+            **kafka,
+            "group.id": f"{group}-restore",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 65_536,
+            **more,
+        }
+    )

@@ -1,0 +1,61 @@
+"""The life of a partition in a worker, as a table of moves, and what the worker keeps about it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from topology.engine.merge import StreamMerge
+from topology.engine.state import Cache
+from topology.engine.timers import Timers
+
+
+class Status(Enum):
+    """Where a partition stands. Only an `ACTIVE` one is folded."""
+
+    ASSIGNED = "assigned"
+    """Ours, paused; nothing is known yet, and whatever was cached is forgotten."""
+    RESTORING = "restoring"
+    """The store is being brought up to the changelog's high watermark (rule 4)."""
+    ACTIVE = "active"
+    """Caught up: its events are folded."""
+
+
+MOVES: dict[Status, frozenset[Status]] = {
+    Status.ASSIGNED: frozenset({Status.RESTORING, Status.ASSIGNED}),
+    Status.RESTORING: frozenset({Status.ACTIVE, Status.ASSIGNED}),
+    Status.ACTIVE: frozenset({Status.ASSIGNED}),
+}
+
+
+class Partition:
+    """One partition of all inputs, with its state."""
+
+    __slots__ = ("cache", "clock_ms", "merge", "number", "paused_inputs", "positions", "status", "timers")
+
+    def __init__(self, number: int, inputs: int, cached_states: int) -> None:
+        self.number = number
+        self.status = Status.ASSIGNED
+        self.cache = Cache(cached_states)
+        self.timers = Timers()
+        self.clock_ms = 0
+        """Highest event time folded; kept in the metadata of the committed offsets, so it survives a restart."""
+        self.positions: dict[int, int] = {}
+        """Next offset to fold, by index of the input topic."""
+        self.merge = StreamMerge(inputs)
+        self.paused_inputs: set[int] = set()
+        """Inputs that wait because enough of them is buffered."""
+
+    def move(self, status: Status) -> None:
+        """Change the status by the table; anything else is a defect of the engine."""
+        if status not in MOVES[self.status]:
+            raise AssertionError(f"partition {self.number} cannot go from {self.status} to {status}")
+        self.status = status
+
+    def forget(self) -> None:
+        """Back to `ASSIGNED`: what is in memory may not be what was committed (rules 1, 3 and 5)."""
+        self.move(Status.ASSIGNED)
+        self.cache.clear()
+        self.timers = Timers()
+        self.merge = StreamMerge(self.merge.topics)
+        self.positions = {}
+        self.paused_inputs = set()

@@ -1,0 +1,193 @@
+"""What the engine needs from outside: consumer, producer, store, clock, metrics, as contracts.
+
+`Consumer` and `Producer` are the parts of confluent-kafka's classes that the engine calls, with their signatures:
+the real ones fit without an adapter, and the tests' in-memory broker implements the same. All raise
+`KafkaException`; which error means what is decided in one place, `errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from confluent_kafka import Message, TopicPartition
+
+RebalanceCallback = Callable[[Any, list[TopicPartition]], None]
+
+
+class Consumer(Protocol):
+    """A member of the consumer group. Called from the loop's thread only: a second caller would starve."""
+
+    def subscribe(
+        self,
+        topics: list[str],
+        *,
+        on_assign: RebalanceCallback,
+        on_revoke: RebalanceCallback,
+        on_lost: RebalanceCallback,
+    ) -> None:
+        """Join the group; the callbacks run inside `consume`."""
+        ...
+
+    def consume(self, num_messages: int, timeout: float) -> list[Message]:
+        """Up to `num_messages` records, waiting `timeout` seconds at most; counts as a poll."""
+        ...
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        """Take exactly these partitions."""
+        ...
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        """Deliver nothing of these until `resume`."""
+        ...
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        """Deliver again."""
+        ...
+
+    def seek(self, partition: TopicPartition) -> None:
+        """The next record delivered of this partition is the one at `partition.offset`, or after."""
+        ...
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        """The group's offsets; with `read_committed` waits until pending transactional commits are settled."""
+        ...
+
+    def consumer_group_metadata(self) -> object:
+        """Opaque proof of membership and generation for `send_offsets_to_transaction` (KIP-447)."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group."""
+        ...
+
+
+class Producer(Protocol):
+    """A transactional producer. Called from one thread at a time."""
+
+    def init_transactions(self, timeout: float) -> None:
+        """Fence older incarnations of the same `transactional.id` and settle their open transaction."""
+        ...
+
+    def begin_transaction(self) -> None:
+        """Start."""
+        ...
+
+    def produce(self, topic: str, value: bytes | None = ..., key: bytes | None = ..., **kwargs: Any) -> None:
+        """Queue one record; `BufferError` when the local queue is full."""
+        ...
+
+    def poll(self, timeout: float) -> int:
+        """Serve delivery reports."""
+        ...
+
+    def flush(self, timeout: float) -> int:
+        """Wait until all is delivered; returns what is left."""
+        ...
+
+    def send_offsets_to_transaction(
+        self, positions: list[TopicPartition], group_metadata: object, timeout: float
+    ) -> None:
+        """Commit offsets within the transaction, fenced by the group's generation."""
+        ...
+
+    def commit_transaction(self, timeout: float) -> None:
+        """All of it becomes visible, or an error says which."""
+        ...
+
+    def abort_transaction(self, timeout: float) -> None:
+        """None of it ever becomes visible."""
+        ...
+
+
+class ChangelogReader(Protocol):
+    """Reads changelog partitions, outside the group, with `read_committed` and end-of-partition events."""
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        """Read exactly these, each from its offset."""
+        ...
+
+    def consume(self, num_messages: int, timeout: float) -> list[Message]:
+        """Records and `_PARTITION_EOF` events."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
+class Offsets(Protocol):
+    """Asks the broker about the ends of partitions."""
+
+    def bounds(self, topic: str, partitions: Sequence[int], timeout: float) -> dict[int, tuple[int, int]]:
+        """For each partition (log start, high watermark), the latter *uncommitted* (rule 4b, KAFKA-10167)."""
+        ...
+
+
+Write = tuple[bytes, bytes | None, int | None]
+"""(key, dossier or None for a tombstone, UTC ms of its next timer or None)."""
+
+
+class StateStore(Protocol):
+    """The view of the changelog: dossiers by partition, each partition with its checkpoint.
+
+    The checkpoint is the changelog offset up to which the store holds the fold. Every answer carries it, so a
+    reader can tell a user without history from a store that lost data. Raises `StoreDown` when unreachable.
+    """
+
+    def read(self, wanted: Mapping[int, Sequence[bytes]]) -> dict[int, tuple[int | None, list[bytes | None]]]:
+        """By partition: its checkpoint (None: the store holds nothing) and the dossiers in the order asked."""
+        ...
+
+    def apply(
+        self, batch: Iterable[tuple[int, int | None, int, Sequence[Write]]]
+    ) -> dict[int, tuple[bool, int | None]]:
+        """For each (partition, expected, new, writes): write all if the checkpoint is `expected`, else nothing.
+
+        Returns by partition (applied?, the checkpoint found).
+        """
+        ...
+
+    def checkpoints(self, partitions: Sequence[int]) -> dict[int, int | None]:
+        """The checkpoints now."""
+        ...
+
+    def reset(self, partition: int) -> None:
+        """Forget all of the partition, checkpoint included."""
+        ...
+
+    def timers(self, partition: int) -> tuple[int | None, list[tuple[int, bytes]]]:
+        """The checkpoint that the timers belong to, and all (due, key)."""
+        ...
+
+
+class Clock(Protocol):
+    """Times: the wall's for the domain, a monotonic one for deadlines."""
+
+    def now_ms(self) -> int:
+        """UTC milliseconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Metrics(Protocol):
+    """Where the engine's figures go; names and labels are those of `topology.metrics`."""
+
+    def count(self, name: str, by: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        ...
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        ...
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add to a histogram."""
+        ...

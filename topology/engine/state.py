@@ -1,0 +1,77 @@
+"""States in memory: entries of the running batch, those in flight, and a bounded cache."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+NO_DUE = -1
+_DUE = struct.Struct(">q")
+DUE_BYTES = _DUE.size
+
+
+def wrap(due: int | None, payload: bytes) -> bytes:
+    """State as changelog and store hold it: 8 bytes of next timer (UTC ms, -1: none), then the dossier.
+
+    The timer stands outside so that a restore can index timers without decoding dossiers.
+    """
+    return _DUE.pack(NO_DUE if due is None else due) + payload
+
+
+def due_of(wrapped: bytes) -> int | None:
+    """UTC ms of the next timer of a wrapped state."""
+    (due,) = _DUE.unpack_from(wrapped)
+    return None if due == NO_DUE else due
+
+
+class Entry:
+    """One key's state: the bytes it had at the start of the batch, and the object that the fold changes."""
+
+    __slots__ = ("due", "key", "log", "name", "raw", "state")
+
+    def __init__(self, key: bytes, raw: bytes | None) -> None:
+        self.key = key
+        self.name = key.decode()
+        self.raw = raw
+        self.state: Any = None
+        self.due: int | None = None if raw is None else due_of(raw)
+        self.log: list[tuple[Any, int]] = []
+        """What this batch has folded into the state so far: (event, now). See `batch.Fold.undo`."""
+
+
+class Cache:
+    """Entries by key, about the `limit` newest used: two generations, the older dropped when the younger is full.
+
+    A plain LRU would move a link for each look-up; this moves an entry once a generation.
+    """
+
+    __slots__ = ("_limit", "_old", "_young")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = max(1, limit // 2)
+        self._young: dict[bytes, Entry] = {}
+        self._old: dict[bytes, Entry] = {}
+
+    def get(self, key: bytes) -> Entry | None:
+        """The entry, or None when it must be read."""
+        entry = self._young.get(key)
+        if entry is None:
+            entry = self._old.pop(key, None)
+            if entry is not None:
+                self.put(entry)
+        return entry
+
+    def put(self, entry: Entry) -> None:
+        """Keep the entry."""
+        if len(self._young) >= self._limit:
+            self._old = self._young
+            self._young = {}
+        self._young[entry.key] = entry
+
+    def clear(self) -> None:
+        """Forget all: what was cached may not be what was committed."""
+        self._young = {}
+        self._old = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)

@@ -1,0 +1,244 @@
+"""Steps 4 to 6 of a batch: one Kafka transaction, and what each way of failing means (rules 1 and 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from topology.engine.batch import ANY_PARTITION, Batch
+from topology.engine.definition import EngineConfig
+from topology.engine.errors import AbortBatch, FateUnknown, Fenced, is_fence, kafka_error
+from topology.engine.ports import Clock, Metrics, Producer
+
+T = TypeVar("T")
+
+
+class Step(Enum):
+    """The numbered steps of a batch; tests stop, break or kill a worker right before each."""
+
+    TAKE = 1
+    READ = 2
+    FOLD = 3
+    PRODUCE = 4
+    OFFSETS = 5
+    COMMIT = 6
+    APPLY = 7
+
+
+Probe = Callable[[Step], None]
+
+
+def no_probe(_step: Step) -> None:
+    """Watch nothing."""
+
+
+class Budget:
+    """A time limit shared by several calls: each may use what the ones before left."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._end = clock.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._end - self._clock.monotonic())
+
+
+class TransactionalProducer:
+    """A producer under one stable `transactional.id`, replaced when its transaction's fate is unknown.
+
+    A new producer's `init_transactions` settles what the old one left: committed or aborted, never open.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Producer],
+        *,
+        config: EngineConfig,
+        clock: Clock,
+        metrics: Metrics,
+        probe: Probe,
+    ) -> None:
+        self._make = make
+        self._config = config
+        self._clock = clock
+        self._metrics = metrics
+        self._probe = probe
+        self._producer: Producer | None = None
+        self.cancelled = False
+        """Set when partitions are lost: a transaction that has not reached step 6 is aborted, never committed."""
+
+    def open(self) -> None:
+        """Create the producer and fence whoever used this id before.
+
+        Raises:
+            FateUnknown: the broker did not answer within `init_s`.
+        """
+        self._producer = None  # the old one is destroyed before the new one fences it
+        producer = self._make()
+        budget = Budget(self._clock, self._config.init_s)
+        self._call(producer.init_transactions, budget, "init_transactions")
+        self._producer = producer
+
+    def run(self, batch: Batch, *, inputs: tuple[str, ...], changelog: str, heads: dict[int, int]) -> dict[int, int]:
+        """Make the batch durable: all of it, or nothing.
+
+        Returns:
+            By partition, the changelog offset after the batch's last dossier: the new checkpoint (rule 2).
+
+        Raises:
+            AbortBatch: nothing of it was written; read again from the committed offsets.
+            Fenced: somebody else took over; nothing of it was written.
+            FateUnknown: it may or may not have been written; the producer must be replaced.
+        """
+        producer = self._producer
+        if producer is None:
+            raise FateUnknown("the producer is being replaced")
+        budget = Budget(self._clock, self._config.commit_s)
+        delivered: dict[int, int] = {}
+        try:
+            self._probe(Step.PRODUCE)
+            producer.begin_transaction()
+            delivered = self._produce(producer, batch, changelog, budget)
+            self._flush(producer, budget)
+            self._probe(Step.OFFSETS)
+            self._send_offsets(producer, batch, inputs, budget)
+            self._probe(Step.COMMIT)
+            if self.cancelled:
+                raise AbortBatch("the partitions were lost before the commit")  # noqa: TRY301
+        except (KafkaException, SystemError) as exc:
+            self._abort(exc, budget)
+            raise AssertionError("unreachable: _abort raises") from exc
+        except AbortBatch as exc:
+            self._abort(exc, budget)
+        self._commit(producer, budget)
+        self._metrics.count("transactions_committed_total")
+        return heads | delivered
+
+    def _produce(self, producer: Producer, batch: Batch, changelog: str, budget: Budget) -> dict[int, int]:
+        """Step 4: outputs and dead letters, then the changelog; the last record a partition reports its offset."""
+        heads: dict[int, int] = {}
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            # An error here makes the commit fail too, so it needs no second handling.
+            if error is None:
+                heads[message.partition() or 0] = (message.offset() or 0) + 1
+
+        for topic, partition, key, value, timestamp, headers in batch.outputs:
+            options: dict[str, object] = {"timestamp": timestamp}
+            if partition != ANY_PARTITION:
+                options["partition"] = partition
+            if headers is not None:
+                options["headers"] = headers
+            self._queue(producer, budget, topic, value, key, options)
+        for partition, writes in batch.writes.items():
+            options = {"partition": partition.number, "timestamp": partition.clock_ms}
+            for key, raw, _due in writes[:-1]:
+                self._queue(producer, budget, changelog, raw, key, options)
+            for key, raw, _due in writes[-1:]:
+                self._queue(producer, budget, changelog, raw, key, options | {"on_delivery": delivered})
+        return heads
+
+    def _queue(
+        self,
+        producer: Producer,
+        budget: Budget,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        options: dict[str, object],
+    ) -> None:
+        while True:
+            try:
+                producer.produce(topic, value, key, **options)
+            except BufferError:
+                # The local queue is full: deliver some of it first. Bounded by the batch's budget.
+                self._metrics.count("producer_queue_full_total")
+                if not budget.left():
+                    raise KafkaException(
+                        KafkaError(KafkaError._QUEUE_FULL, "queue full past the budget", False, False, True)  # noqa: SLF001
+                    ) from None
+                producer.poll(0.05)
+            else:
+                return
+
+    def _flush(self, producer: Producer, budget: Budget) -> None:
+        left = producer.flush(budget.left())
+        if left:
+            raise KafkaException(
+                KafkaError(KafkaError._TIMED_OUT, f"{left} records undelivered", False, False, True)  # noqa: SLF001
+            )
+
+    def _send_offsets(self, producer: Producer, batch: Batch, inputs: tuple[str, ...], budget: Budget) -> None:
+        """Step 5: the offsets, with the group's generation as the fence (rule 1, KIP-447)."""
+        positions = [
+            TopicPartition(inputs[topic], partition, offset, encode_clock(clock_ms))
+            for topic, partition, offset, clock_ms in batch.offsets
+        ]
+        self._call(
+            lambda left: producer.send_offsets_to_transaction(positions, batch.metadata, left),
+            budget,
+            "send_offsets_to_transaction",
+        )
+
+    def _commit(self, producer: Producer, budget: Budget) -> None:
+        """Step 6. Past the budget, or with an error that does not say 'aborted', nobody knows what happened."""
+        try:
+            self._call(producer.commit_transaction, budget, "commit_transaction")
+        except (KafkaException, SystemError) as exc:
+            error = kafka_error(exc)
+            if error is not None and (error.txn_requires_abort() or error.fatal()):
+                self._abort(exc, budget)
+            self._metrics.count("transactions_unknown_total")
+            raise FateUnknown(f"commit_transaction: {exc}") from exc
+
+    def _abort(self, cause: BaseException, budget: Budget) -> None:
+        """Undo the transaction and raise what the cause means for the worker. Never returns."""
+        error = kafka_error(cause)
+        self._metrics.count("transactions_aborted_total")
+        if error is not None and error.fatal():
+            self._metrics.count("transactions_fenced_total")
+            raise Fenced(f"the producer can do no more: {error.str()}") from cause
+        producer = self._producer
+        if producer is not None:
+            try:
+                # An abort must be tried even when the batch used up its time.
+                self._call(
+                    producer.abort_transaction,
+                    Budget(self._clock, max(budget.left(), self._config.broker_s)),
+                    "abort_transaction",
+                )
+            except (KafkaException, SystemError) as exc:
+                raise FateUnknown(f"abort_transaction: {exc}, after {cause}") from exc
+        if error is not None and is_fence(error):
+            self._metrics.count("transactions_fenced_total")
+            raise Fenced(f"the group moved on: {error.str()}") from cause
+        raise AbortBatch(f"aborted: {error.str() if error else cause}") from cause
+
+    def _call(self, call: Callable[[float], T], budget: Budget, name: str) -> T:
+        """Try again what librdkafka calls retriable, until the budget is used up (KIP-691's classes)."""
+        while True:
+            try:
+                return call(max(budget.left(), 0.001))
+            except KafkaException as exc:
+                error = kafka_error(exc)
+                final = error is None or error.fatal() or error.txn_requires_abort() or not error.retriable()
+                if final or not budget.left():
+                    raise
+                self._metrics.count("kafka_retries_total", call=name)
+                self._clock.sleep(min(0.1, budget.left()))
+
+
+def encode_clock(clock_ms: int) -> str:
+    """Partition time as offset metadata: it commits with the offsets it belongs to."""
+    return f"clock={clock_ms}"
+
+
+def decode_clock(metadata: str | None) -> int:
+    """The partition time in offset metadata; 0 when there is none."""
+    if metadata and metadata.startswith("clock="):
+        return int(metadata.removeprefix("clock="))
+    return 0
