@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, LiteralString, Self, cast
 
 import msgspec
 from pydantic import (
@@ -51,20 +51,25 @@ PodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 
 
-class Part(BaseModel):
+def _fault(kind: str, text: str, loc: tuple[int | str, ...]) -> InitErrorDetails:
+    custom = PydanticCustomError(cast("LiteralString", kind), cast("LiteralString", text))
+    return InitErrorDetails(type=custom, loc=loc, input=None)
+
+
+class Section(BaseModel):
     """Base of all sections: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Severity(Part):
+class Severity(Section):
     """The ladder of actions, and the length at which an ending one weighs as much as one without an end."""
 
     actions: dict[Action, Share]
     full_duration: DurationMs
 
 
-class Weights(Part):
+class Weights(Section):
     """How much each component counts; they sum to 1."""
 
     severity: Share
@@ -75,7 +80,7 @@ class Weights(Part):
     vulnerability: Share
 
 
-class Impact(Part):
+class Impact(Section):
     """Where each measure of impact reaches 1 on its logarithmic scale."""
 
     full_reach: Annotated[int, Field(gt=0)]
@@ -85,7 +90,7 @@ class Impact(Part):
     """Worth of one unit in the house currency; a currency that is not listed counts as 1."""
 
 
-class Prior(Part):
+class Prior(Section):
     """An overturn rate to start from, worth as many decided appeals as its strength."""
 
     actions: frozenset[Action] | None = None
@@ -95,7 +100,7 @@ class Prior(Part):
     strength: Annotated[float, Field(gt=0)]
 
 
-class Wrongfulness(Part):
+class Wrongfulness(Section):
     """First matching prior, then what raises it."""
 
     priors: Annotated[tuple[Prior, ...], Field(min_length=1)]
@@ -103,20 +108,20 @@ class Wrongfulness(Part):
     immunity_lift: Share
 
 
-class Standing(Part):
+class Standing(Section):
     """How many imagined appeals, half of them right, a user starts with."""
 
     strength: Annotated[float, Field(gt=0)]
 
 
-class Urgency(Part):
+class Urgency(Section):
     """The time left at which urgency is a half, and its value for a livestream."""
 
     half: DurationMs
     livestream: Share
 
 
-class Conditions(Part):
+class Conditions(Section):
     """All that is given must hold; of a list, any one."""
 
     policies: frozenset[Label] | None = None
@@ -135,7 +140,7 @@ class RuleConditions(Conditions):
     bands: frozenset[Band] | None = None
 
 
-class Override(Part):
+class Override(Section):
     """Comes before the score; the first match that names a band, or a pod, decides it."""
 
     name: Label
@@ -144,7 +149,7 @@ class Override(Part):
     pod: PodName | None = None
 
 
-class BandRule(Part):
+class BandRule(Section):
     """A band, the score it starts at, and the handling time it promises."""
 
     band: Band
@@ -152,14 +157,14 @@ class BandRule(Part):
     handling: DurationMs
 
 
-class Slack(Part):
+class Slack(Section):
     """Time from submission to `rank_at` at both ends of the score; between them it falls log-linearly."""
 
     at_zero: DurationMs
     at_full: DurationMs
 
 
-class Intake(Part):
+class Intake(Section):
     """How long an appeal waits for its enforcement, and how long a user may appeal."""
 
     parking_time: DurationMs
@@ -173,14 +178,14 @@ class Intake(Part):
         return value
 
 
-class Review(Part):
+class Review(Section):
     """The length of a claim, and the regulatory time for a decision."""
 
     lease: DurationMs
     deadline: DurationMs
 
 
-class ReversalPolicy(Part):
+class ReversalPolicy(Section):
     """How a directive without an answer is sent again."""
 
     first_wait: DurationMs
@@ -190,7 +195,7 @@ class ReversalPolicy(Part):
     jitter: Share
 
 
-class Pod(Part):
+class Pod(Section):
     """A team of reviewers. No languages means all of them."""
 
     name: PodName
@@ -199,7 +204,7 @@ class Pod(Part):
     substitute: PodName | None = None
 
 
-class RoutingRule(Part):
+class RoutingRule(Section):
     """The first rule that matches names the pod; a substitute of its own goes before the pod's."""
 
     name: Label
@@ -209,7 +214,7 @@ class RoutingRule(Part):
     substitute: PodName | None = None
 
 
-class Rulebook(Part):
+class Rulebook(Section):
     """A whole rulebook; one that was built is consistent."""
 
     name: Label
@@ -238,16 +243,11 @@ class Rulebook(Part):
         try:
             book = handler(raw)
         except ValidationError as error:
-            faults += [
-                InitErrorDetails(type=PydanticCustomError(_kind(e["type"]), _literal(e["msg"])), loc=e["loc"], input=e["input"])
-                for e in error.errors(include_url=False)
-            ]
+            faults += [_fault(e["type"], e["msg"], e["loc"]) for e in error.errors(include_url=False)]
         if isinstance(raw, Mapping):
+            sections = cast("Mapping[str, object]", raw)
             for check in (severity_faults, weight_faults, band_faults, reference_faults):
-                faults += [
-                    InitErrorDetails(type=PydanticCustomError(_kind("cross_check"), _literal(text)), loc=loc, input=None)
-                    for loc, text in check(raw)  # pyright: ignore[reportUnknownArgumentType]
-                ]
+                faults += [_fault("inconsistent", text, loc) for loc, text in check(sections)]
         if faults or book is None:
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return book
@@ -255,7 +255,7 @@ class Rulebook(Part):
     @cached_property
     def digest(self) -> str:
         """Names this very content in every case and audit line."""
-        canonical = msgspec.json.encode(self.model_dump(mode="json"), order="sorted")
+        canonical = msgspec.json.encode(self.model_dump(), order="sorted")  # sorts sets as well
         return hashlib.sha256(canonical).hexdigest()[:16]
 
     @cached_property

@@ -63,7 +63,7 @@ def time(data: bytes, at: int, path: str) -> tuple[int, int]:
 
 
 def length(data: bytes, at: int, path: str) -> tuple[int, int]:
-    """Bytes of a string or of bytes, and the position of the first."""
+    """Where a string (or bytes) ends, and where it starts."""
     size, at = long(data, at, path)
     if size < 0:
         undecodable(f"{path}: a length of {size}")
@@ -71,7 +71,7 @@ def length(data: bytes, at: int, path: str) -> tuple[int, int]:
         refuse(DecodeReason.BOUND_EXCEEDED, f"{path} has {size} bytes, at most {MAX_STRING_BYTES} allowed")
     if size > len(data) - at:
         undecodable(f"{path}: {size} bytes announced, {len(data) - at} left")
-    return size, at
+    return at + size, at
 
 
 def block(data: bytes, at: int, path: str) -> tuple[int, int, int]:
@@ -101,15 +101,16 @@ def wrong_block(at: int, end: int, path: str) -> NoReturn:
 
 def amount(data: bytes, at: int, path: str, scale: int, limit: int) -> tuple[Decimal, int]:
     """A decimal and the position after it. `limit` is ten to the power of its precision."""
-    size, at = length(data, at, path)
+    end, at = length(data, at, path)
+    size = end - at
     if size > MAX_DECIMAL_BYTES:
         refuse(DecodeReason.BOUND_EXCEEDED, f"{path} has {size} bytes, at most {MAX_DECIMAL_BYTES} allowed")
     if size == 0:
         undecodable(f"{path}: a decimal of no bytes")
-    unscaled = int.from_bytes(data[at : at + size], "big", signed=True)
+    unscaled = int.from_bytes(data[at:end], "big", signed=True)
     if not -limit < unscaled < limit:
         refuse(DecodeReason.BOUND_EXCEEDED, f"{path} is {unscaled}e-{scale}, which has too many digits")
-    return Decimal(unscaled).scaleb(-scale, EXACT), at + size
+    return Decimal(unscaled).scaleb(-scale, EXACT), end
 
 
 def symbol(

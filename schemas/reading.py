@@ -214,13 +214,12 @@ class _ReaderSource:
                 limit = 10**node.precision
                 self.line(depth, f"{to}, p = amount(d, p, {path!r}, {node.scale}, {limit})")
             case _:
-                # A length of up to 63 is one even byte; anything else goes the long way, to be checked. Short
-                # reads show at the end, as a position beyond the bytes.
+                # A length of up to 63 is one even byte; anything else goes the long way, to be checked. A string
+                # that is cut off shows at the end of the record, as a position beyond the bytes.
                 self.line(depth, "b = d[p]; p += 1")
-                self.line(depth, f"if b & 129: b, p = length(d, p - 1, {path!r})")
-                self.line(depth, "else: b >>= 1")
-                text = "d[p:p + b]" if node.type == "bytes" else 'str(d[p:p + b], "utf-8")'
-                self.line(depth, f"{to} = {text}; p += b")
+                self.line(depth, f"if b & 129: q, p = length(d, p - 1, {path!r})")
+                self.line(depth, "else: q = p + (b >> 1)")
+                self.line(depth, f"{to} = d[p:q]{'' if node.type == 'bytes' else '.decode()'}; p = q")
 
 
 HELPERS: Final = (

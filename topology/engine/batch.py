@@ -12,7 +12,7 @@ from confluent_kafka import Message
 
 from topology.engine import deadletter
 from topology.engine.definition import ClockKind, EngineConfig, FoldApp
-from topology.engine.errors import Poison
+from topology.engine.errors import Poison, Retriable
 from topology.engine.merge import Taken
 from topology.engine.partition import Partition
 from topology.engine.ports import Write
@@ -144,6 +144,8 @@ class Fold(Generic[S]):
             event = self._app.decode(topic, found.name, message.value())
             entry = found
             self._apply(entry, event)
+        except Retriable:
+            raise
         except Exception as exc:  # noqa: BLE001 - rule 7: whatever one record does, the next one is processed
             self._poison(message, partition, entry, exc)
             return
@@ -231,6 +233,8 @@ class Fold(Generic[S]):
             emitted, folded = len(self._batch.outputs), len(entry.log)
             try:
                 self._fire_one(entry, now)
+            except Retriable:
+                raise
             except Exception as exc:  # noqa: BLE001 - rule 7: a timer that raises must not stop the others
                 del self._batch.outputs[emitted:], entry.log[folded:]
                 self._poison_timer(partition, entry, due, exc)

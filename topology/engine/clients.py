@@ -55,9 +55,10 @@ class BrokerOffsets:
     def bounds(self, topic: str, partitions: Sequence[int], timeout: float) -> dict[int, tuple[int, int]]:
         """See `ports.Offsets.bounds`."""
         ends: list[dict[int, int]] = []
+        spec: OffsetSpec
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
             futures = self._admin.list_offsets(
-                dict.fromkeys((TopicPartition(topic, p) for p in partitions), spec),
+                {TopicPartition(topic, p): spec for p in partitions},
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,
                 request_timeout=timeout,
             )

@@ -51,7 +51,14 @@ class StateLost(EngineError):  # noqa: N818
         self.partitions = partitions
 
 
-class StoreDown(EngineError):  # noqa: N818
+class Retriable(EngineError):  # noqa: N818
+    """Something that is needed does not answer now (e.g. a schema registry): wait and judge the batch again.
+
+    It says nothing about the record, so it must never make a dead letter.
+    """
+
+
+class StoreDown(Retriable):
     """Redis did not answer: wait with the partitions paused, polling on."""
 
 

@@ -32,9 +32,9 @@ from topology.engine.errors import (
     FateUnknown,
     Fenced,
     Misconfigured,
+    Retriable,
     SlotTaken,
     StateLost,
-    StoreDown,
     is_slot_taken,
 )
 from topology.engine.merge import by_time
@@ -175,7 +175,7 @@ class Worker(Generic[S]):
             batch.metadata = self._consumer.consumer_group_metadata()
             self._settle()  # the batch before must be durable before this one may begin
             self._commit(batch)
-        except (AbortBatch, Fenced, FateUnknown, StateLost, StoreDown) as exc:
+        except (AbortBatch, Fenced, FateUnknown, StateLost, Retriable) as exc:
             self._recover(exc)
             return 0
         return batch.good + batch.bad + batch.timers
@@ -271,7 +271,7 @@ class Worker(Generic[S]):
 
         Raises:
             StateLost: the store's checkpoint is missing or older than it must be (rule 3).
-            StoreDown: the store does not answer.
+            Retriable: the store does not answer.
         """
         self._probe(Step.READ)
         started = self._clock.monotonic()
@@ -375,6 +375,8 @@ class Worker(Generic[S]):
     def _recover(self, cause: EngineError) -> None:
         """Rules 1, 3, 5: forget what was folded, settle what is in flight, and restore every partition."""
         self._metrics.count("batches_failed_total", kind=type(cause).__name__)
+        if isinstance(cause, Retriable):
+            self._restorer.hold()
         for outcome in (cause, self._outcome_in_flight()):
             if isinstance(outcome, Fenced | FateUnknown):
                 self._renew()

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import KafkaError, Message, TopicPartition
 
 RebalanceCallback = Callable[[Any, list[TopicPartition]], None]
+
+
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
+Headers = list[tuple[str, str | bytes | None]]
 
 
 class Consumer(Protocol):
@@ -73,7 +77,17 @@ class Producer(Protocol):
         """Start."""
         ...
 
-    def produce(self, topic: str, value: bytes | None = ..., key: bytes | None = ..., **kwargs: Any) -> None:
+    def produce(
+        self,
+        topic: str,
+        value: bytes | None = ...,
+        key: bytes | None = ...,
+        partition: int = ...,
+        *,
+        on_delivery: DeliveryCallback | None = ...,
+        timestamp: int = ...,
+        headers: Headers | None = ...,
+    ) -> None:
         """Queue one record; `BufferError` when the local queue is full."""
         ...
 

@@ -85,6 +85,11 @@ class Restorer:
         if self._running.pop(partition, None) is not None:
             self._read_running()
 
+    def hold(self) -> None:
+        """Wait before the next try, longer each time until one succeeds."""
+        self._not_before = self._clock.monotonic() + self._backoff_s
+        self._backoff_s = min(2 * self._backoff_s, self._config.backoff_max_s)
+
     @property
     def busy(self) -> bool:
         """Is anything being restored?"""
@@ -107,8 +112,7 @@ class Restorer:
             if isinstance(exc, KafkaException) and exc.args[0].fatal():
                 raise
             self._metrics.count("restore_retries_total", kind=type(exc).__name__)
-            self._not_before = self._clock.monotonic() + self._backoff_s
-            self._backoff_s = min(2 * self._backoff_s, self._config.backoff_max_s)
+            self.hold()
             self._waiting.update(self._running)
             self._running.clear()
             return {}

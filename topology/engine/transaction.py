@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
@@ -108,7 +108,7 @@ class TransactionalProducer:
             self._send_offsets(producer, batch, inputs, budget)
             self._probe(Step.COMMIT)
             if self.cancelled:
-                raise AbortBatch("the partitions were lost before the commit")  # noqa: TRY301
+                raise AbortBatch("the partitions were lost before the commit")
         except (KafkaException, SystemError) as exc:
             self._abort(exc, budget)
             raise AssertionError("unreachable: _abort raises") from exc
@@ -128,7 +128,7 @@ class TransactionalProducer:
                 heads[message.partition() or 0] = (message.offset() or 0) + 1
 
         for topic, partition, key, value, timestamp, headers in batch.outputs:
-            options: dict[str, object] = {"timestamp": timestamp}
+            options: dict[str, Any] = {"timestamp": timestamp}
             if partition != ANY_PARTITION:
                 options["partition"] = partition
             if headers is not None:
@@ -149,7 +149,7 @@ class TransactionalProducer:
         topic: str,
         value: bytes | None,
         key: bytes | None,
-        options: dict[str, object],
+        options: dict[str, Any],
     ) -> None:
         while True:
             try:

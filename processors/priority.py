@@ -1,0 +1,183 @@
+"""How urgent a case is, explained: six components, overrides that come first, a band, and `rank_at`.
+
+Each component is a value in [0, 1] with the text of its reason; the score is the sum of their contributions, so a
+reviewer sees why one case goes before another. All times are counted from the submission, never from now: the same
+appeal gets the same score however late its events arrive. Values are rounded before they are added, which keeps
+the last bits of a logarithm out of every decision.
+"""
+
+import math
+
+from processors.dossier import Dossier, Enforcement, OpenCase, Part
+from processors.tables import DAY_MS, OverrideRule, Tables, Test
+from schemas.records import Millis
+from schemas.vocabulary import AppealFlag, Band, TargetKind
+
+NAMES = ("severity", "impact", "wrongfulness", "standing", "urgency", "vulnerability")
+"""The components, in the order in which they are added and shown."""
+
+OVERRIDE = "override"
+"""Name of the extra component that lifts a score to the floor of a band given by an override."""
+
+_log1p = math.log1p
+Valued = tuple[float, str]
+"""A component's value and the reason for it."""
+
+
+def rank(
+    dossier: Dossier, case: OpenCase, e: Enforcement, overrides: list[OverrideRule], tables: Tables
+) -> None:
+    """Set the case's score, components, band, `rank_at` and promised time."""
+    valued = (
+        _severity(e, tables),
+        _impact(dossier, e, tables),
+        _wrongfulness(dossier, e, tables),
+        _standing(dossier, tables),
+        _urgency(case, e, tables),
+        _vulnerability(dossier, case, tables),
+    )
+    parts: list[Part] = []
+    total = 0.0
+    for name, weight, (raw, because) in zip(NAMES, tables.weights, valued, strict=True):
+        value = round(raw, 4)
+        contribution = round(1000 * weight * value, 3)
+        total += contribution
+        parts.append(Part(name, value, weight, contribution, because))
+    given = next((rule for rule in overrides if rule.band is not None), None)
+    if given is not None and given.band is not None:
+        floor = tables.band_starts[given.band].at
+        if total < floor:
+            lift = round(floor - total, 3)
+            parts.append(Part(OVERRIDE, 1.0, lift / 1000, lift, f"{given.name}: {given.band}"))
+            total = floor
+    case.parts = parts
+    case.score = score = min(1000, int(total + 0.5))
+    case.band = band = band_of(score, tables) if given is None or given.band is None else given.band
+    handling_ms = tables.band_starts[band].handling_ms
+    case.rank_at = Millis(min(case.submitted_at + tables.slack_ms[score], case.due_at - handling_ms))
+    case.promised_at = Millis(case.submitted_at + handling_ms)
+
+
+def band_of(score: int, tables: Tables) -> Band:
+    """The band in which a score lies."""
+    for start in tables.bands:
+        if score >= start.at:
+            return start.band
+    return tables.bands[-1].band
+
+
+def holds(test: Test, facts: tuple[str, ...], flags: list[AppealFlag], amount: float) -> bool:
+    """Whether all of a rule's conditions hold."""
+    for position, allowed in test.sets:
+        if facts[position] not in allowed:
+            return False
+    if test.flags is not None and test.flags.isdisjoint(flags):
+        return False
+    return test.amount_at_least is None or amount >= test.amount_at_least
+
+
+def amount_at_stake(e: Enforcement, tables: Tables) -> float:
+    """Held or taken money in the house currency, to compare by only."""
+    amounts = [e.amount] if e.amount is not None else [effect.amount for effect in e.effects]
+    return sum(
+        float(amount.value) * tables.currencies.get(amount.currency, 1.0)
+        for amount in amounts
+        if amount is not None
+    )
+
+
+def _severity(e: Enforcement, tables: Tables) -> Valued:
+    base = tables.severity[e.action]
+    if e.ends_at is None:
+        return base, f"{e.action} {base:.2f}, no end"
+    days = max(0.0, (e.ends_at - e.noticed_at) / DAY_MS)
+    length = min(1.0, _log1p(days) / tables.log_full_days)
+    return base * (0.5 + 0.5 * length), f"{e.action} {base:.2f} for {days:.1f} d"
+
+
+def _impact(dossier: Dossier, e: Enforcement, tables: Tables) -> Valued:
+    """The strongest of three measures: a large hold on a small seller is no smaller for their reach."""
+    amount = amount_at_stake(e, tables)
+    value = min(1.0, _log1p(amount) / tables.log_amount) if amount > 0 else 0.0
+    because = f"amount {amount:.2f}"
+    profile = dossier.profile
+    if profile is None:
+        return value, because + ", no profile"
+    reached = min(1.0, _log1p(profile.reach) / tables.log_reach)
+    if reached > value:
+        value, because = reached, f"reach {profile.reach}"
+    lifetime = profile.lifetime_value
+    if lifetime is not None and lifetime.value > 0:
+        worth = float(lifetime.value) * tables.currencies.get(lifetime.currency, 1.0)
+        valued = min(1.0, _log1p(worth) / tables.log_value)
+        if valued > value:
+            value, because = valued, f"lifetime value {worth:.2f}"
+    return value, because
+
+
+def _wrongfulness(dossier: Dossier, e: Enforcement, tables: Tables) -> Valued:
+    """Posterior overturn rate: a Beta prior, then what this user's decided appeals say about the detector."""
+    facts = (e.policy, e.action, e.automation)
+    prior = next((rule for rule in tables.priors if holds(rule.test, facts, [], 0.0)), None)
+    alpha, beta, because = (1.0, 1.0, "no prior") if prior is None else (prior.alpha, prior.beta, prior.because)
+    tally = None if e.detector is None else dossier.tallies.get(e.detector)
+    if tally is not None:
+        alpha += tally.overturned
+        beta += tally.decided - tally.overturned
+        because += f", {tally.overturned} of {tally.decided} by {e.detector} overturned"
+    value = alpha / (alpha + beta)
+    lift = tables.automation_lift.get(e.automation)
+    if lift:
+        value += (1 - value) * lift
+        because += f", {e.automation.removeprefix('AUTOMATED_DECISION_').lower()} automated"
+    if _struck_wrongly_before(dossier, e):
+        value += (1 - value) * tables.immunity_lift
+        because += ", struck wrongly before"
+    return value, because
+
+
+def _struck_wrongly_before(dossier: Dossier, e: Enforcement) -> bool:
+    for immunity in dossier.immunities:
+        if immunity.policy == e.policy:
+            if immunity.content_hash is None:
+                if e.target_kind is not TargetKind.ACCOUNT and immunity.target_id == e.target_id:
+                    return True
+            elif immunity.content_hash == e.content_hash:
+                return True
+    return False
+
+
+def _standing(dossier: Dossier, tables: Tables) -> Valued:
+    """Half for a user without history; up with every overturn, down with every refusal and upheld decision."""
+    counts = dossier.counts
+    lost = counts.upheld + counts.refused
+    strength = tables.standing_strength
+    value = (counts.overturned + strength / 2) / (counts.overturned + lost + strength)
+    return value, f"{counts.overturned} overturned, {counts.upheld} upheld, {counts.refused} refused"
+
+
+def _urgency(case: OpenCase, e: Enforcement, tables: Tables) -> Valued:
+    if e.ends_at is not None:
+        left = max(0, e.ends_at - case.submitted_at)
+        half = tables.urgency_half_ms
+        value, because = half / (half + left), f"ends {left / DAY_MS:.1f} d after the appeal"
+    else:
+        value, because = 0.0, "no end"
+    if e.target_kind is TargetKind.LIVESTREAM and tables.livestream_urgency > value:
+        return tables.livestream_urgency, "livestream"
+    return value, because
+
+
+def _vulnerability(dossier: Dossier, case: OpenCase, tables: Tables) -> Valued:
+    flags = case.flags
+    profile = dossier.profile
+    if profile is not None and (profile.is_minor or profile.safety_flag):
+        flags = [
+            *flags,
+            *([AppealFlag.MINOR] if profile.is_minor else []),
+            *([AppealFlag.PERSONAL_SAFETY] if profile.safety_flag else []),
+        ]
+    if not flags:
+        return 0.0, "none known"
+    value = max(tables.vulnerability.get(flag, 0.0) for flag in flags)
+    return value, ", ".join(sorted(set(flags)))

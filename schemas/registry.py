@@ -1,0 +1,83 @@
+"""The schema registry as this contract needs it: two questions, and an adapter that asks a real one.
+
+Schemas are registered when a release is rolled out, never by a worker that happens to be first: a program that
+can register can also put a mistake on the contract. `ConfluentRegistry` therefore only looks up, unless it is
+told otherwise for development.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+from schemas.errors import RegistryUnavailableError, SchemaNotFoundError
+
+NOT_FOUND: Final = 404
+T = TypeVar("T")
+
+
+class SchemaRegistry(Protocol):
+    """Port. Answers may come over a network, so callers keep them: an id never changes its schema.
+
+    Both may raise `SchemaNotFoundError` (the registry says so) and `RegistryUnavailableError` (it says nothing).
+    """
+
+    def schema_by_id(self, schema_id: int) -> str:
+        """The JSON text of the schema with this id, self-contained."""
+        ...
+
+    def id_for(self, subject: str, schema: str) -> int:
+        """The id of this schema under this subject."""
+        ...
+
+
+def subject(topic: str, record_name: str) -> str:
+    """TopicRecordNameStrategy: each topic may carry several records, each with a history of its own."""
+    return f"{topic}-{record_name}"
+
+
+class ConfluentRegistry:
+    """The port on ``confluent_kafka.schema_registry``, which comes with the extra ``registry``.
+
+    Args:
+        configuration: As for `SchemaRegistryClient`: ``url``, credentials, time-outs.
+        auto_register: Register what is looked up and not found. For development only.
+    """
+
+    def __init__(self, configuration: Mapping[str, Any], *, auto_register: bool = False) -> None:
+        # Imported here because without the extra this module must still be importable.
+        try:
+            from confluent_kafka import schema_registry  # noqa: PLC0415
+        except ImportError as error:
+            raise RegistryUnavailableError(
+                "the registry client is not installed: pip install 'recourse[registry]'"
+            ) from error
+        self._module: Any = schema_registry
+        self._client: Any = schema_registry.SchemaRegistryClient(dict(configuration))
+        self._auto_register = auto_register
+
+    def schema_by_id(self, schema_id: int) -> str:
+        """See `SchemaRegistry`."""
+        return self._ask(f"schema id {schema_id}", lambda: str(self._client.get_schema(schema_id).schema_str))
+
+    def id_for(self, subject: str, schema: str) -> int:
+        """See `SchemaRegistry`. Compared in normal form, so that white space makes no new schema."""
+        wanted = self._module.Schema(schema, schema_type="AVRO")
+        if self._auto_register:
+            return self._ask(
+                subject, lambda: int(self._client.register_schema(subject, wanted, normalize_schemas=True))
+            )
+        return self._ask(
+            subject, lambda: int(self._client.lookup_schema(subject, wanted, normalize_schemas=True).schema_id)
+        )
+
+    def _ask(self, what: str, question: Callable[[], T]) -> T:
+        """Ask, and tell "does not exist" from "no answer", which mean a bad record and a bad moment."""
+        try:
+            return question()
+        except self._module.SchemaRegistryError as error:
+            if error.http_status_code == NOT_FOUND:
+                raise SchemaNotFoundError(f"{what}: not in the registry") from error
+            raise RegistryUnavailableError(f"{what}: {error}") from error
+        except Exception as error:  # the client lets every kind of network error through
+            raise RegistryUnavailableError(f"{what}: {error}") from error

@@ -1,0 +1,166 @@
+"""`recourse`: one verb for each job; `--help` is enough to use it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from topology import logs
+from topology.engine.errors import EngineError, Misconfigured
+from topology.settings import Settings, load_settings
+from topology.worker import Exit
+
+app = typer.Typer(
+    help="The appeals engine behind a marketplace's enforcement. Settings come from RECOURSE_* variables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+dlq = typer.Typer(help="Look into the dead-letter topics.", no_args_is_help=True)
+app.add_typer(dlq, name="dlq")
+console = Console()
+
+
+def settings_or_exit(**overrides: object) -> Settings:
+    """The process's settings, with logging set up."""
+    settings = load_settings(**overrides)
+    logs.configure(settings.log_format)
+    return settings
+
+
+@app.command()
+def run(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes on this host.")] = 1,
+    slot: Annotated[str | None, typer.Option(help="Stable name of this worker; its own for each.")] = None,
+    supervised_by: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Process appeals until SIGTERM or Ctrl-C, which finish the batch and leave the group cleanly.
+
+    Exit codes: 0 stopped as asked; 1 a defect; 2 misconfigured; 3 too many dead letters; 4 slot taken.
+    """
+    from topology import supervisor, worker  # noqa: PLC0415 - `--help` must not wait for Kafka's library
+
+    settings = settings_or_exit(slot=slot)
+    code = (
+        worker.run(settings, parent=supervised_by) if workers == 1 else supervisor.Supervisor(settings, workers).run()
+    )
+    raise typer.Exit(code)
+
+
+@app.command("create-topics")
+def create_topics(
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="For the inputs, their dead letters and the changelog.")
+    ] = None,
+    replication: Annotated[int, typer.Option(help="Replicas a partition; -1: the cluster's default.")] = -1,
+) -> None:
+    """Create the register's topics that are missing; report what differs, alter nothing."""
+    from topology.cluster import Cluster  # noqa: PLC0415
+    from topology.topics import load_register  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    register = load_register(settings.topic_prefix, partitions=partitions)
+    created, drift = Cluster(settings.kafka_config(), register).create_missing(replication)
+    for name in created:
+        console.print(f"created  {name}", highlight=False)
+    console.print(f"{len(created)} created, {len(register.topics) - len(created)} were there", highlight=False)
+    for note in drift.notes:
+        console.print(f"[yellow]differs[/]  {note}", highlight=False)
+    for fault in drift.fatal:
+        console.print(f"[red]refused[/]  {fault}", highlight=False)
+    if drift.fatal:
+        raise typer.Exit(Exit.MISCONFIGURED)
+
+
+@app.command()
+def topology(
+    output: Annotated[str, typer.Option("--format", help="table, markdown or mermaid.")] = "table",
+) -> None:
+    """Show the topics and who writes and reads them."""
+    from topology import diagram  # noqa: PLC0415
+    from topology.topics import load_register  # noqa: PLC0415
+
+    register = load_register(settings_or_exit().topic_prefix)
+    if output == "mermaid":
+        print(diagram.mermaid(register))  # noqa: T201 - for a file or a pipe: no terminal colours
+    elif output == "markdown":
+        print(diagram.markdown(register))  # noqa: T201
+    elif output == "table":
+        table = Table(*diagram.HEADINGS)
+        for row in diagram.table(register):
+            table.add_row(*row)
+        console.print(table)
+    else:
+        raise Misconfigured(f"--format {output}: choose table, markdown or mermaid")
+
+
+@app.command()
+def doctor() -> None:
+    """Check broker, topics, Redis, registry, rulebook and versions; each line says what to do."""
+    from topology.doctor import examine  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    sick = False
+    for finding in examine(settings):
+        mark = "[green]ok[/]  " if finding.ok else "[red]FAIL[/]"
+        console.print(f"{mark} {finding.what:<9} {finding.text}", highlight=False)
+        sick |= not finding.ok
+    if sick:
+        raise typer.Exit(Exit.MISCONFIGURED)
+
+
+@dlq.command("list")
+def dlq_list(
+    topic: Annotated[str | None, typer.Option(help="Only those of this input topic.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many lines.")] = 50,
+) -> None:
+    """List dead letters with their reasons, and count them by reason."""
+    from topology.dlq import dead_letters  # noqa: PLC0415
+
+    counts: dict[str, int] = {}
+    table = Table("where", "from", "at", "reason", "what was wrong")
+    for letter in dead_letters(settings_or_exit(), topic):
+        counts[letter.reason] = counts.get(letter.reason, 0) + 1
+        if table.row_count < limit:
+            where = f"{letter.topic}[{letter.partition}]@{letter.offset}"
+            table.add_row(where, letter.origin, f"{letter.at:%Y-%m-%d %H:%M:%S}", letter.reason, letter.message)
+    console.print(table)
+    console.print(", ".join(f"{reason} {n}" for reason, n in sorted(counts.items())) or "no dead letters")
+
+
+@dlq.command("show")
+def dlq_show(
+    where: Annotated[str, typer.Argument(help="As listed: topic[partition]@offset")],
+) -> None:
+    """Show one dead letter whole: headers, key and bytes."""
+    from topology.dlq import dead_letters, parse_where  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    topic, partition, offset = parse_where(where)
+    for letter in dead_letters(settings, topic.removeprefix(settings.topic_prefix)):
+        if (letter.partition, letter.offset) == (partition, offset):
+            console.print(f"key    {letter.key!r}", highlight=False)
+            for name, value in letter.headers.items():
+                console.print(
+                    f"header {name}: {value.decode(errors='backslashreplace')}", highlight=False, markup=False
+                )
+            console.print(f"value  {len(letter.value or b'')} bytes: {(letter.value or b'').hex()}", highlight=False)
+            return
+    raise Misconfigured(f"no dead letter at {where}; `recourse dlq list` shows which there are")
+
+
+def main() -> None:
+    """Entry point: an error that an operator can mend is one message, never a traceback."""
+    try:
+        app()
+    except EngineError as exc:
+        Console(stderr=True).print(f"[red]recourse:[/] {exc}", highlight=False)
+        sys.exit(Exit.MISCONFIGURED)
+
+
+if __name__ == "__main__":
+    main()

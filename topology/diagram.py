@@ -1,0 +1,50 @@
+"""The flow as a Mermaid diagram and a table, made from the register."""
+
+from __future__ import annotations
+
+import re
+
+from topology.topics import Register, Role
+
+
+def mermaid(register: Register) -> str:
+    """A `flowchart LR`: who writes which topic, who reads it."""
+    lines = ["flowchart LR"]
+    actors = sorted({a for t in register.topics for a in (*t.writers, *t.readers)})
+    for actor in actors:
+        shape = f"{{{{{actor}}}}}" if actor == "appeals processor" else f"([{actor}])"
+        lines.append(f"  {_id(actor)}{shape}")
+    for topic in register.topics:
+        box = f"[({topic.name})]" if topic.cleanup == "compact" else f"[/{topic.name}/]"
+        lines.append(f"  {_id(topic.name)}{box}")
+        lines += [f"  {_id(writer)} --> {_id(topic.name)}" for writer in topic.writers]
+        lines += [f"  {_id(topic.name)} --> {_id(reader)}" for reader in topic.readers]
+    redis = "  redis[(Redis: dossiers and timers by partition)]"
+    lines += [redis, f"  {_id(register.changelog.name)} -. view .-> redis", "  appeals_processor <-.-> redis"]
+    return "\n".join(lines)
+
+
+def table(register: Register) -> list[tuple[str, ...]]:
+    """One row a topic: name, role, key, partitions, cleanup, retention, records, purpose."""
+    rows: list[tuple[str, ...]] = []
+    for t in register.topics:
+        records = ", ".join(t.records) or ("private" if t.role is Role.CHANGELOG else "as the original")
+        retention = "forever" if t.retention == "forever" else f"{t.retention} days"
+        rows.append(
+            (register.on_cluster(t.name), t.role, t.key, str(t.partitions), t.cleanup, retention, records, t.purpose)
+        )
+    return rows
+
+
+HEADINGS = ("topic", "role", "key", "partitions", "cleanup", "retention", "records", "purpose")
+
+
+def markdown(register: Register) -> str:
+    """The same table for the docs."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|" + " --- |" * len(HEADINGS)]
+    lines += ["| " + " | ".join(row) + " |" for row in table(register)]
+    return "\n".join(lines)
+
+
+def _id(name: str) -> str:
+    return re.sub(r"\W", "_", name)
