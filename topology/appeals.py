@@ -9,7 +9,7 @@ from processors.dossier import Dossier
 from processors.rulebook import Rulebook
 from schemas.codec import Codec
 from schemas.errors import DecodeError, RegistryUnavailableError
-from schemas.records import Record, TimerFired, UserId, event_time
+from schemas.records import Millis, Record, TimerFired, UserId, event_time
 from topology.engine.definition import FoldApp, FoldContext
 from topology.engine.errors import Misconfigured, Poison, Retriable
 from topology.topics import Register
@@ -44,7 +44,7 @@ def appeals_app(*, name: str, register: Register, codec: Codec, rulebook: Rulebo
     Raises:
         Misconfigured: the rulebook names a pod that has no topic.
     """
-    homeless = sorted(set(rulebook.pods) - set(register.pods))
+    homeless = sorted({pod.name for pod in rulebook.pods} - set(register.pods))
     if homeless:
         raise Misconfigured(
             f"the rulebook names pods without a topic: {', '.join(homeless)}; add `cases.<pod>` to topics.yaml and "
@@ -69,7 +69,7 @@ def appeals_app(*, name: str, register: Register, codec: Codec, rulebook: Rulebo
         return record
 
     def handle(dossier: Dossier, event: Record | TimerFired, ctx: AppealsContext) -> None:
-        if type(event) is not TimerFired:
+        if not isinstance(event, TimerFired):
             at = event_time(event)
             if at > ctx.now + FUTURE_MS:
                 raise Poison(FUTURE_EVENT, f"{type(event).__name__} happened {at - ctx.now} ms after now ({at})")
@@ -88,7 +88,7 @@ def appeals_app(*, name: str, register: Register, codec: Codec, rulebook: Rulebo
         context=lambda: AppealsContext(rulebook),
         encode=_encoder(codec, full),
         next_due=fold.next_due,
-        timer=lambda key, now: TimerFired(UserId(key), now),
+        timer=lambda key, now: TimerFired(UserId(key), Millis(now)),
     )
 
 

@@ -13,10 +13,9 @@ from redis.exceptions import RedisError
 from topology.cluster import Cluster
 from topology.engine.errors import Misconfigured
 from topology.registry import probe_registry
-from topology.rulebook_file import load_rulebook
 from topology.settings import Settings
 from topology.topics import load_register
-from topology.worker import redis_client, wire, without_secret
+from topology.worker import open_rulebook, redis_client, wire, without_secret
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def _versions(_settings: Settings) -> list[str]:
 
 
 def _rulebook(settings: Settings) -> list[str]:
-    rulebook = load_rulebook(settings.rulebook)
+    rulebook = open_rulebook(settings)
     return [
         f"{settings.rulebook or 'the packaged one'}: valid, digest {rulebook.digest}, pods {', '.join(rulebook.pods)}"
     ]

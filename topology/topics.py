@@ -144,6 +144,8 @@ def load_register(prefix: str = "", text: str | None = None, partitions: int | N
     source = text if text is not None else resources.files("topology").joinpath("topics.yaml").read_text()
     try:
         register = Register.model_validate({**yaml.safe_load(source), "prefix": prefix})
+    except (yaml.YAMLError, TypeError) as exc:
+        raise Misconfigured(f"topics.yaml is not readable: {exc}") from exc
     except ValidationError as exc:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
         raise Misconfigured(f"topics.yaml: {faults}") from exc

@@ -96,9 +96,9 @@ class Fold(Generic[S]):
         for partition, records in batch.records.items():
             self._offsets(partition, records)
 
-    def order(self, record: Taken) -> int:
+    def order(self, timestamp: int) -> int:
         """The time by which a record takes its turn: an implausible one must not move the clock."""
-        return record[0] if self._earliest <= record[0] < self._latest else 0
+        return timestamp if self._earliest <= timestamp < self._latest else 0
 
     def _partition(self, partition: Partition) -> None:
         """Fold one partition: due timers and records in the order of time."""
@@ -109,7 +109,7 @@ class Fold(Generic[S]):
         dirty = batch.dirty.setdefault(partition, {})
         if self._stream:
             for record in batch.records[partition]:
-                time = self.order(record)
+                time = record[0]
                 self._fire(partition, overlay, dirty, min(time, horizon))
                 partition.clock_ms = max(partition.clock_ms, time)
                 ctx.now = partition.clock_ms
@@ -127,16 +127,16 @@ class Fold(Generic[S]):
         self, record: Taken, partition: Partition, overlay: dict[bytes, Entry], dirty: dict[bytes, Entry]
     ) -> None:
         """Fold one record, or make it a dead letter (rule 7)."""
-        timestamp, topic, _, message = record
+        turn, topic, _, message = record
         entry: Entry | None = None
         try:
             key = message.key()
             if not key:
                 raise Poison(deadletter.NULL_KEY, "the record has no key; inputs are keyed by user_id")
-            if not self._earliest <= timestamp < self._latest:
+            if not turn:
                 raise Poison(
                     deadletter.IMPLAUSIBLE_TIME,
-                    f"the record's timestamp {timestamp} ms is outside [{self._earliest}, {self._latest})",
+                    f"the record's timestamp {message.timestamp()[1]} ms is outside [{self._earliest}, {self._latest})",
                 )
             found = overlay.get(key)
             if found is None:

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from topology.engine.definition import ClockKind, EngineConfig
+from topology.engine.definition import EngineConfig
 
 
 class SystemClock:
@@ -82,7 +82,8 @@ def consumer(
         "heartbeat.interval.ms": int(session_s * 1000 / 4),
         # The longest step between two polls is a commit at its limit, or a revoke at its own.
         "max.poll.interval.ms": int(1000 * (config.init_s + config.commit_s + config.revoke_s + 60)),
-        "enable.partition.eof": config.clock is ClockKind.STREAM,
+        # Tells the merge that an input has no more for now, so that nothing waits for it.
+        "enable.partition.eof": True,
         "fetch.wait.max.ms": 50,
         "fetch.queue.backoff.ms": 20,
         "queued.max.messages.kbytes": 32_768,

@@ -81,7 +81,9 @@ class EngineConfig:
     cached_states: int = 200_000
     """States kept decoded, over all partitions."""
     buffered_records: int = 20_000
-    """With `STREAM`, records a topic partition may wait for slower ones before it is paused."""
+    """Records a topic partition may have waiting for slower ones before it is paused."""
+    align_s: float = 2.0
+    """With `WALL`, how long records wait for an input that has not been read to its end; `STREAM` waits for ever."""
     init_s: float = 60.0
     commit_s: float = 60.0
     """One transaction from begin to committed; past it the commit's fate is unknown."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
@@ -37,7 +37,6 @@ from topology.engine.errors import (
     StateLost,
     is_slot_taken,
 )
-from topology.engine.merge import by_time
 from topology.engine.partition import Partition, Status
 from topology.engine.ports import ChangelogReader, Clock, Consumer, Metrics, Offsets, Producer, StateStore
 from topology.engine.restore import Restored, Restorer
@@ -185,7 +184,7 @@ class Worker(Generic[S]):
         self._probe(Step.TAKE)
         busy = self._in_flight is not None or self._restorer.busy
         messages = self._consumer.consume(self._config.batch_records, 0.005 if busy else self._config.poll_s)
-        grouped: dict[Partition, list[tuple[int, int, int, Message]]] = {}
+        order = self._fold.order
         for message in messages:
             if message.error() is not None:
                 self._not_a_record(message)
@@ -198,35 +197,54 @@ class Worker(Generic[S]):
             offset = message.offset() or 0
             if offset < partition.positions.get(topic, 0):
                 continue
-            record = (message.timestamp()[1], topic, offset, message)
-            if self._stream:
-                partition.merge.add(record)
-            else:
-                grouped.setdefault(partition, []).append(record)
+            partition.merge.add((order(message.timestamp()[1]), topic, offset, message))
         batch = Batch()
         now = self._clock.now_ms()
         for partition in self._partitions.values():
             if partition.status is not Status.ACTIVE:
                 continue
+            self._find_ends(partition)
             if self._stream:
                 self._plan_stream(batch, partition)
             else:
-                self._plan_wall(batch, partition, grouped.get(partition, []), now)
+                self._plan_wall(batch, partition, now)
         return batch
 
-    def _plan_wall(self, batch: Batch, partition: Partition, records: list[Any], now: int) -> None:
+    def _find_ends(self, partition: Partition) -> None:
+        """Which of the inputs that records wait for have no more.
+
+        The end known from the newest fetch tells at once; an end-of-partition event comes one fetch later, but
+        also where control records lie between the last record and the end.
+        """
+        for topic in partition.merge.missing():
+            where = TopicPartition(self._app.inputs[topic], partition.number)
+            ends = self._consumer.get_watermark_offsets(where, cached=True)
+            if ends is not None and 0 <= ends[1] <= partition.positions.get(topic, 0):
+                partition.merge.reached_end(topic)
+
+    def _plan_wall(self, batch: Batch, partition: Partition, now: int) -> None:
+        """What is there now, a slower input having had `align_s` to catch up, and the timers that are due."""
+        limit = self._config.batch_records
+        records = partition.merge.take(limit)
+        if records or not partition.merge:
+            partition.waiting_since = None
+        elif partition.waiting_since is None:
+            partition.waiting_since = self._clock.monotonic()
+        elif self._clock.monotonic() - partition.waiting_since >= self._config.align_s:
+            records = partition.merge.take(limit, patient=False)
+        self._throttle(partition)
         now = max(now, partition.clock_ms)
         first = partition.timers.peek()
         if records or (first is not None and first[0] <= now):
-            batch.plan(partition, by_time(records) if records else [], now)
+            batch.plan(partition, records, now)
 
     def _plan_stream(self, batch: Batch, partition: Partition) -> None:
         """Records that are next whatever the batch, and the timers that are due before the last of them."""
-        records = partition.merge.take(self._config.batch_records, self._fold.order)
+        records = partition.merge.take(self._config.batch_records)
         self._throttle(partition)
         if not records:
             return
-        horizon = max(partition.clock_ms, *map(self._fold.order, records))
+        horizon = max(partition.clock_ms, *(record[0] for record in records))
         due = partition.timers.until(horizon, self._config.batch_timers)
         if len(due) >= self._config.batch_timers:
             # So many timers come first that they fill a batch of their own; the records wait.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from topology.engine.merge import StreamMerge
+from topology.engine.merge import Merge
 from topology.engine.state import Cache
 from topology.engine.timers import Timers
 
@@ -30,7 +30,17 @@ MOVES: dict[Status, frozenset[Status]] = {
 class Partition:
     """One partition of all inputs, with its state."""
 
-    __slots__ = ("cache", "clock_ms", "merge", "number", "paused_inputs", "positions", "status", "timers")
+    __slots__ = (
+        "cache",
+        "clock_ms",
+        "merge",
+        "number",
+        "paused_inputs",
+        "positions",
+        "status",
+        "timers",
+        "waiting_since",
+    )
 
     def __init__(self, number: int, inputs: int, cached_states: int) -> None:
         self.number = number
@@ -41,9 +51,11 @@ class Partition:
         """Highest event time folded; kept in the metadata of the committed offsets, so it survives a restart."""
         self.positions: dict[int, int] = {}
         """Next offset to fold, by index of the input topic."""
-        self.merge = StreamMerge(inputs)
+        self.merge = Merge(inputs)
         self.paused_inputs: set[int] = set()
         """Inputs that wait because enough of them is buffered."""
+        self.waiting_since: float | None = None
+        """Since when records have been waiting for a slower input (monotonic seconds)."""
 
     def move(self, status: Status) -> None:
         """Change the status by the table; anything else is a defect of the engine."""
@@ -56,6 +68,7 @@ class Partition:
         self.move(Status.ASSIGNED)
         self.cache.clear()
         self.timers = Timers()
-        self.merge = StreamMerge(self.merge.topics)
+        self.merge = Merge(self.merge.topics)
         self.positions = {}
         self.paused_inputs = set()
+        self.waiting_since = None

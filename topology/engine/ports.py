@@ -57,6 +57,15 @@ class Consumer(Protocol):
         """The group's offsets; with `read_committed` waits until pending transactional commits are settled."""
         ...
 
+    def get_watermark_offsets(
+        self,
+        partition: TopicPartition,
+        timeout: float = ...,
+        cached: bool = ...,  # noqa: FBT001 - confluent-kafka's signature
+    ) -> tuple[int, int] | None:
+        """With `cached`: (low, end) as of the newest fetch, without asking; negative before the first fetch."""
+        ...
+
     def consumer_group_metadata(self) -> object:
         """Opaque proof of membership and generation for `send_offsets_to_transaction` (KIP-447)."""
         ...
