@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from topology import logs
@@ -90,9 +92,11 @@ def topology(
     elif output == "markdown":
         print(diagram.markdown(register))  # noqa: T201
     elif output == "table":
-        table = Table(*diagram.HEADINGS)
+        table = Table(caption="keys, records and what each is for: --format markdown")
+        for heading in diagram.HEADINGS[: diagram.NARROW]:
+            table.add_column(heading, no_wrap=True)
         for row in diagram.table(register):
-            table.add_row(*row)
+            table.add_row(*row[: diagram.NARROW])
         console.print(table)
     else:
         raise Misconfigured(f"--format {output}: choose table, markdown or mermaid")
@@ -107,10 +111,46 @@ def doctor() -> None:
     sick = False
     for finding in examine(settings):
         mark = "[green]ok[/]  " if finding.ok else "[red]FAIL[/]"
-        console.print(f"{mark} {finding.what:<9} {finding.text}", highlight=False)
+        console.print(f"{mark} {finding.what:<9} {finding.text}", highlight=False, soft_wrap=True)
         sick |= not finding.ok
     if sick:
         raise typer.Exit(Exit.MISCONFIGURED)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="CSV, JSON lines or an Avro container file.")],
+    mapping: Annotated[str, typer.Option(help="A packaged mapping's name (dmca), or a file.")],
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or avro, if the suffix does not say.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Load at most so many records a second.")] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start a Kafka and a Redis, process the file to its end, stop them.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Map and count only; send nothing.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the balance here as JSON.")] = None,
+) -> None:
+    """Turn the rows of a file into input records, by a mapping, and count what becomes of them.
+
+    Exit codes: 0 done; 1 the balance is not even: some appeal did not end exactly once; 2 misconfigured.
+    """
+    from topology.replay.command import Wanted  # noqa: PLC0415
+    from topology.replay.command import replay as replay_file  # noqa: PLC0415
+    from topology.replay.rows import parse_format  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    wanted = Wanted(
+        path=file,
+        mapping=mapping,
+        form=parse_format(file_format),
+        rate=rate,
+        json=json,
+        embedded=embedded,
+        dry_run=dry_run,
+    )
+    if not replay_file(wanted, settings, console).even:
+        raise typer.Exit(Exit.DEFECT)
 
 
 @dlq.command("list")
@@ -158,7 +198,7 @@ def main() -> None:
     try:
         app()
     except EngineError as exc:
-        Console(stderr=True).print(f"[red]recourse:[/] {exc}", highlight=False)
+        Console(stderr=True).print(f"[red]recourse:[/] {escape(str(exc))}", highlight=False, soft_wrap=True)
         sys.exit(Exit.MISCONFIGURED)
 
 

@@ -166,8 +166,9 @@ class Cluster:
         """
         drift = self.drift()
         if drift.missing:
-            names = ", ".join(self._register.on_cluster(t.name) for t in drift.missing)
-            raise Misconfigured(f"topics are missing: {names}. Run `recourse create-topics`.")
+            names = [self._register.on_cluster(t.name) for t in drift.missing]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - three tell which cluster it is
+            raise Misconfigured(f"topics are missing: {', '.join(names[:3])}{more}. Run `recourse create-topics`.")
         if drift.fatal:
             raise Misconfigured("\n".join(drift.fatal))
         return self.partitions()[self._register.on_cluster(self._register.changelog.name)]

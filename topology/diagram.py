@@ -25,18 +25,20 @@ def mermaid(register: Register) -> str:
 
 
 def table(register: Register) -> list[tuple[str, ...]]:
-    """One row a topic: name, role, key, partitions, cleanup, retention, records, purpose."""
+    """One row a topic, as `HEADINGS`."""
     rows: list[tuple[str, ...]] = []
     for t in register.topics:
         records = ", ".join(t.records) or ("private" if t.role is Role.CHANGELOG else "as the original")
         retention = "forever" if t.retention == "forever" else f"{t.retention} days"
         rows.append(
-            (register.on_cluster(t.name), t.role, t.key, str(t.partitions), t.cleanup, retention, records, t.purpose)
+            (register.on_cluster(t.name), str(t.partitions), t.cleanup, retention, t.role, t.key, records, t.purpose)
         )
     return rows
 
 
-HEADINGS = ("topic", "role", "key", "partitions", "cleanup", "retention", "records", "purpose")
+NARROW = 5
+"""So many columns fit on a terminal."""
+HEADINGS = ("topic", "partitions", "cleanup", "retention", "role", "key", "records", "purpose")
 
 
 def markdown(register: Register) -> str:

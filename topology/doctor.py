@@ -46,9 +46,8 @@ def _versions(_settings: Settings) -> list[str]:
 
 def _rulebook(settings: Settings) -> list[str]:
     rulebook = open_rulebook(settings)
-    return [
-        f"{settings.rulebook or 'the packaged one'}: valid, digest {rulebook.digest}, pods {', '.join(rulebook.pods)}"
-    ]
+    pods = ", ".join(pod.name for pod in rulebook.pods)
+    return [f"{settings.rulebook or 'the packaged one'}: valid, digest {rulebook.digest}, pods {pods}"]
 
 
 def _wiring(settings: Settings) -> list[str]:

@@ -23,7 +23,7 @@ Seconds = Annotated[float, Field(gt=0)]
 class Settings(BaseSettings):
     """One process's settings. Field `kafka` is the variable `RECOURSE_KAFKA`, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kafka: str = "localhost:9092"
     """Bootstrap servers, `host:port,host:port`."""
@@ -32,7 +32,9 @@ class Settings(BaseSettings):
     redis: str = "redis://localhost:6379/0"
     """URL of the server; with `sentinel`, of a sentinel."""
     redis_mode: Literal["single", "sentinel", "cluster"] = "single"
+    """What the URL leads to: `single`, `sentinel` or `cluster`."""
     redis_sentinel_service: str = "recourse"
+    """Name under which the sentinels know the master."""
     registry: str | None = None
     """Schema registry's URL; none: Avro single-object encoding, which needs no registry."""
     topic_prefix: str = ""
@@ -42,18 +44,25 @@ class Settings(BaseSettings):
     rulebook: Path | None = None
     """Another rulebook than the packaged one."""
     clock: ClockKind = ClockKind.WALL
+    """Whose time the fold follows: the machine's (`wall`) or the records' (`stream`)."""
     slot: str = "0"
     """Stable name of this worker (a StatefulSet's ordinal). No two running workers may share one."""
     static_membership: bool = True
     """A restart within the session time-out keeps the partitions (KIP-345)."""
     session_s: Seconds = 45.0
+    """Seconds after which a silent worker loses its partitions."""
     batch_records: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    """Records a batch takes at most."""
     cached_states: Annotated[int, Field(ge=1)] = 200_000
+    """Dossiers kept decoded in memory."""
     commit_s: Seconds = 60.0
+    """Seconds a transaction may take; past it, its fate counts as unknown."""
     revoke_s: Seconds = 20.0
+    """Seconds a rebalance may wait for the running transaction."""
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Port of the Prometheus endpoint; 0: none."""
     log_format: Literal["console", "json"] = "console"
+    """How log lines are written."""
 
     def kafka_config(self) -> dict[str, Any]:
         """What every Kafka client of this process starts from."""

@@ -59,7 +59,7 @@ class Batch:
 
     def keys(self, partition: Partition, timer_limit: int) -> set[bytes]:
         """The keys whose states the fold of this partition can need."""
-        keys = {key for key in (message.key() for *_, message in self.records[partition]) if key}
+        keys = {record[3] for record in self.records[partition] if record[3]}
         keys.update(key for _, key in partition.timers.until(self.horizons[partition], timer_limit))
         return keys
 
@@ -96,10 +96,6 @@ class Fold(Generic[S]):
         for partition, records in batch.records.items():
             self._offsets(partition, records)
 
-    def order(self, timestamp: int) -> int:
-        """The time by which a record takes its turn: an implausible one must not move the clock."""
-        return timestamp if self._earliest <= timestamp < self._latest else 0
-
     def _partition(self, partition: Partition) -> None:
         """Fold one partition: due timers and records in the order of time."""
         batch = self._batch
@@ -127,10 +123,9 @@ class Fold(Generic[S]):
         self, record: Taken, partition: Partition, overlay: dict[bytes, Entry], dirty: dict[bytes, Entry]
     ) -> None:
         """Fold one record, or make it a dead letter (rule 7)."""
-        turn, topic, _, message = record
+        turn, topic, _, key, message = record
         entry: Entry | None = None
         try:
-            key = message.key()
             if not key:
                 raise Poison(deadletter.NULL_KEY, "the record has no key; inputs are keyed by user_id")
             if not turn:
@@ -285,9 +280,10 @@ class Fold(Generic[S]):
 
         Without any offset the transaction would not be fenced by the group's generation (rule 1).
         """
-        for _, topic, offset, _ in records:
-            partition.positions[topic] = max(offset + 1, partition.positions.get(topic, 0))
-        topics = {record[1] for record in records} or {0}
+        # Each topic keeps its own order, so its last record here is its furthest.
+        ends = {record[1]: record[2] + 1 for record in records}
+        partition.positions.update(ends)
         self._batch.offsets.extend(
-            (topic, partition.number, partition.positions.get(topic, 0), partition.clock_ms) for topic in sorted(topics)
+            (topic, partition.number, partition.positions.get(topic, 0), partition.clock_ms)
+            for topic in sorted(ends or {0})
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -55,8 +55,7 @@ class BrokerOffsets:
     def bounds(self, topic: str, partitions: Sequence[int], timeout: float) -> dict[int, tuple[int, int]]:
         """See `ports.Offsets.bounds`."""
         ends: list[dict[int, int]] = []
-        spec: OffsetSpec
-        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
+        for spec in cast("tuple[OffsetSpec, OffsetSpec]", (OffsetSpec.earliest(), OffsetSpec.latest())):
             futures = self._admin.list_offsets(
                 {TopicPartition(topic, p): spec for p in partitions},
                 isolation_level=IsolationLevel.READ_UNCOMMITTED,

@@ -37,6 +37,7 @@ from topology.engine.errors import (
     StateLost,
     is_slot_taken,
 )
+from topology.engine.merge import Lane
 from topology.engine.partition import Partition, Status
 from topology.engine.ports import ChangelogReader, Clock, Consumer, Metrics, Offsets, Producer, StateStore
 from topology.engine.restore import Restored, Restorer
@@ -94,6 +95,8 @@ class Worker(Generic[S]):
         )
         self._reader = reader
         self._partitions: dict[int, Partition] = {}
+        self._lanes: dict[tuple[str | None, int | None], Lane] = {}
+        """By topic and partition, those of active partitions: where a record goes."""
         self._checkpoints: dict[int, int] = {}
         """What the store holds by partition; written by the committer only while a batch is in flight."""
         self._committer = ThreadPoolExecutor(1, "committer") if config.pipelined else None
@@ -138,9 +141,7 @@ class Worker(Generic[S]):
     def idle(self) -> bool:
         """Nothing in flight, nothing restoring, nothing buffered."""
         return (
-            self._in_flight is None
-            and not self._restorer.busy
-            and all(not p.merge.waiting(topic) for p in self._partitions.values() for topic in self._topics.values())
+            self._in_flight is None and not self._restorer.busy and not any(p.merge for p in self._partitions.values())
         )
 
     @property
@@ -184,20 +185,22 @@ class Worker(Generic[S]):
         self._probe(Step.TAKE)
         busy = self._in_flight is not None or self._restorer.busy
         messages = self._consumer.consume(self._config.batch_records, 0.005 if busy else self._config.poll_s)
-        order = self._fold.order
+        earliest, latest = self._config.earliest_ms, self._config.latest_ms
+        lanes = self._lanes
         for message in messages:
             if message.error() is not None:
                 self._not_a_record(message)
                 continue
-            number = message.partition()
-            partition = self._partitions.get(number) if number is not None else None
-            if partition is None or partition.status is not Status.ACTIVE:
-                continue  # will be read again: an active partition starts with a seek
-            topic = self._topics[message.topic() or ""]
+            lane = lanes.get((message.topic(), message.partition()))
             offset = message.offset() or 0
-            if offset < partition.positions.get(topic, 0):
-                continue
-            partition.merge.add((order(message.timestamp()[1]), topic, offset, message))
+            if lane is None or offset < lane.next_offset:
+                continue  # not active: will be read again, as an active partition starts with a seek
+            lane.next_offset = offset + 1
+            lane.at_end = False
+            turn = message.timestamp()[1]
+            if not earliest <= turn < latest:
+                turn = 0  # an implausible time must not move the clock; the fold makes it a dead letter
+            lane.queue.append((turn, lane.topic, offset, message.key(), message))
         batch = Batch()
         now = self._clock.now_ms()
         for partition in self._partitions.values():
@@ -216,11 +219,11 @@ class Worker(Generic[S]):
         The end known from the newest fetch tells at once; an end-of-partition event comes one fetch later, but
         also where control records lie between the last record and the end.
         """
-        for topic in partition.merge.missing():
-            where = TopicPartition(self._app.inputs[topic], partition.number)
+        for lane in partition.merge.missing():
+            where = TopicPartition(self._app.inputs[lane.topic], partition.number)
             ends = self._consumer.get_watermark_offsets(where, cached=True)
-            if ends is not None and 0 <= ends[1] <= partition.positions.get(topic, 0):
-                partition.merge.reached_end(topic)
+            if ends is not None and 0 <= ends[1] <= lane.next_offset:
+                lane.at_end = True
 
     def _plan_wall(self, batch: Batch, partition: Partition, now: int) -> None:
         """What is there now, a slower input having had `align_s` to catch up, and the timers that are due."""
@@ -256,7 +259,7 @@ class Worker(Generic[S]):
     def _throttle(self, partition: Partition) -> None:
         """Pause inputs of which enough waits for slower ones; resume those that were used up."""
         for topic, index in self._topics.items():
-            waiting = partition.merge.waiting(index)
+            waiting = len(partition.merge.lanes[index].queue)
             where = [TopicPartition(topic, partition.number)]
             if waiting > self._config.buffered_records and index not in partition.paused_inputs:
                 self._consumer.pause(where)
@@ -270,9 +273,9 @@ class Worker(Generic[S]):
         if error is None:
             return
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-            partition = self._partitions.get(message.partition() or 0)
-            if partition is not None and partition.status is Status.ACTIVE:
-                partition.merge.reached_end(self._topics[message.topic() or ""])
+            lane = self._lanes.get((message.topic(), message.partition()))
+            if lane is not None:
+                lane.at_end = True
             return
         if is_slot_taken(error):
             raise SlotTaken(
@@ -399,10 +402,12 @@ class Worker(Generic[S]):
             if isinstance(outcome, Fenced | FateUnknown):
                 self._renew()
                 break
+        self._lanes = {}
         for partition in self._partitions.values():
             self._consumer.pause(self._inputs_of(partition.number))
             partition.forget()
             self._restorer.begin(partition.number)
+        self._tell_ready()
 
     def _outcome_in_flight(self) -> EngineError | None:
         """Wait for the batch in flight, whatever becomes of it: nothing of this worker may run on."""
@@ -432,8 +437,6 @@ class Worker(Generic[S]):
                 self._producer.open()
             except (KafkaException, SystemError) as exc:
                 self._metrics.count("producer_renewals_total", result="failed")
-                if self._renewals == 1:
-                    self._metrics.gauge("worker_ready", 0)
                 self._clock.sleep(min(self._config.backoff_s * 2**self._renewals, self._config.backoff_max_s))
                 last = exc
                 if self._renewals >= self._config.renewals_in_a_row:
@@ -441,6 +444,12 @@ class Worker(Generic[S]):
             else:
                 self._metrics.count("producer_renewals_total", result="ok")
                 return
+
+    def _tell_ready(self) -> None:
+        """Ready: partitions are assigned, and every one of them is caught up."""
+        statuses = [partition.status for partition in self._partitions.values()]
+        ready = bool(statuses) and all(status is Status.ACTIVE for status in statuses)
+        self._metrics.gauge("worker_ready", int(ready))
 
     # --- partitions -------------------------------------------------------------------------------------------
 
@@ -495,8 +504,10 @@ class Worker(Generic[S]):
         for number in self._partitions:
             self._restorer.cancel(number)
         self._partitions = {}
+        self._lanes = {}
         self._checkpoints = {}
         self._metrics.gauge("partitions_assigned", 0)
+        self._tell_ready()
 
     def _bury_abandoned(self) -> bool:
         """Has the abandoned transaction ended? Then see to its producer, and go through `restore` again."""
@@ -521,8 +532,12 @@ class Worker(Generic[S]):
         for index, topic in enumerate(self._app.inputs):
             offset = restored.positions.get(index, OFFSET_BEGINNING)
             self._consumer.seek(TopicPartition(topic, number, offset))
+            lane = partition.merge.lanes[index]
+            lane.next_offset = max(offset, 0)
+            self._lanes[topic, number] = lane
         self._consumer.resume(self._inputs_of(number))
         partition.move(Status.ACTIVE)
+        self._tell_ready()
 
 
 def _entry(key: bytes, raw: bytes | None) -> Entry | None:

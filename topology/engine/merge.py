@@ -6,8 +6,22 @@ from collections import deque
 
 from confluent_kafka import Message
 
-Taken = tuple[int, int, int, Message]
-"""(time of its turn UTC ms, index of the input topic, offset, message)."""
+Taken = tuple[int, int, int, "bytes | None", Message]
+"""(time of its turn UTC ms, index of the input topic, offset, key, message)."""
+
+
+class Lane:
+    """What has come of one input topic's partition and waits for its turn."""
+
+    __slots__ = ("at_end", "next_offset", "queue", "topic")
+
+    def __init__(self, topic: int) -> None:
+        self.topic = topic
+        self.queue: deque[Taken] = deque()
+        self.at_end = False
+        """Read to its end: nothing needs to wait for it."""
+        self.next_offset = 0
+        """What comes from before this has been seen already."""
 
 
 class Merge:
@@ -18,39 +32,14 @@ class Merge:
     because a backlog of one topic came in first, and two runs over the same topics fold in the same order.
     """
 
-    __slots__ = ("_at_end", "_queues")
+    __slots__ = ("lanes",)
 
     def __init__(self, topics: int) -> None:
-        self._queues: list[deque[Taken]] = [deque() for _ in range(topics)]
-        self._at_end = [False] * topics
-
-    @property
-    def topics(self) -> int:
-        """How many topics are merged."""
-        return len(self._queues)
-
-    def add(self, record: Taken) -> None:
-        """A record arrived."""
-        self._queues[record[1]].append(record)
-        self._at_end[record[1]] = False
-
-    def reached_end(self, topic: int) -> None:
-        """The topic has no more records for now."""
-        self._at_end[topic] = True
-
-    def missing(self) -> list[int]:
-        """The topics that records wait for: neither waiting nor known to be read to their end."""
-        if not self:
-            return []
-        return [t for t, queue in enumerate(self._queues) if not queue and not self._at_end[t]]
-
-    def waiting(self, topic: int) -> int:
-        """Records of the topic not yet given out."""
-        return len(self._queues[topic])
+        self.lanes = [Lane(topic) for topic in range(topics)]
 
     def __bool__(self) -> bool:
         """Is any record waiting?"""
-        return any(self._queues)
+        return any(lane.queue for lane in self.lanes)
 
     def take(self, limit: int, *, patient: bool = True) -> list[Taken]:
         """Up to `limit` records in order.
@@ -59,31 +48,36 @@ class Merge:
             limit: at most so many.
             patient: stop at a topic that is neither waiting nor read to its end; else pass over it.
         """
-        queues = self._queues
-        if patient and not all(queue or end for queue, end in zip(queues, self._at_end, strict=True)):
+        if patient and self.missing():
             return []
-        full = [queue for queue in queues if queue]
+        full = [lane for lane in self.lanes if lane.queue]
         if len(full) == 1:
             # The others are at their end, or are passed over: this one's own order is the order.
-            queue = full[0]
+            queue = full[0].queue
             return [queue.popleft() for _ in range(min(limit, len(queue)))]
         taken: list[Taken] = []
         while len(taken) < limit and full:
-            # Tuples compare by time, then topic; no two heads have the same topic.
             best = min(full, key=_turn)
-            taken.append(best.popleft())
-            if not best:
-                if patient and not self._at_end[taken[-1][1]]:
+            taken.append(best.queue.popleft())
+            if not best.queue:
+                if patient and not best.at_end:
                     break
                 full.remove(best)
         return taken
 
+    def missing(self) -> list[Lane]:
+        """The topics that records wait for: neither waiting nor known to be read to their end."""
+        if not self:
+            return []
+        return [lane for lane in self.lanes if not lane.queue and not lane.at_end]
+
     def put_back(self, records: list[Taken]) -> None:
         """Return records that were taken but not folded."""
         for record in reversed(records):
-            self._queues[record[1]].appendleft(record)
+            self.lanes[record[1]].queue.appendleft(record)
 
 
-def _turn(queue: deque[Taken]) -> tuple[int, int]:
-    head = queue[0]
+def _turn(lane: Lane) -> tuple[int, int]:
+    """By time, ties by topic."""
+    head = lane.queue[0]
     return head[0], head[1]

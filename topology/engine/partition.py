@@ -68,7 +68,7 @@ class Partition:
         self.move(Status.ASSIGNED)
         self.cache.clear()
         self.timers = Timers()
-        self.merge = Merge(self.merge.topics)
+        self.merge = Merge(len(self.merge.lanes))
         self.positions = {}
         self.paused_inputs = set()
         self.waiting_since = None
