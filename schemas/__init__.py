@@ -17,6 +17,7 @@ from schemas.errors import (
     SchemaError,
     SchemaNotFoundError,
 )
+from schemas.json_form import from_json, to_json
 from schemas.records import INPUT_RECORDS, OUTPUT_RECORDS, Record
 from schemas.registry import ConfluentRegistry, SchemaRegistry
 from schemas.rules import CRITICAL_SYMBOLS, MAX_RECORD_BYTES
@@ -40,4 +41,6 @@ __all__ = [
     "SchemaError",
     "SchemaNotFoundError",
     "SchemaRegistry",
+    "from_json",
+    "to_json",
 ]

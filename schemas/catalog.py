@@ -72,9 +72,9 @@ def fingerprint(schema: JsonSchema) -> bytes:
     return bytes.fromhex(avro_fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
-def history(record_type: type[Record]) -> list[Version]:
+def history(record_type: type[Record], root: Path = HISTORY) -> list[Version]:
     """All versions of a record, oldest first."""
-    paths = (HISTORY / record_type.__name__).glob("v*.avsc")
+    paths = (root / record_type.__name__).glob("v*.avsc")
     numbered = sorted((int(path.stem[1:]), path) for path in paths)
     return [Version(number, path, json.loads(path.read_text("utf-8"))) for number, path in numbered]
 
@@ -90,9 +90,7 @@ def writer_schemas() -> Iterator[tuple[type[Record], JsonSchema]]:
 def all_types() -> list[type[Record]]:
     """Every record and part that has a schema, in the order of ``records.py``."""
     members = cast("list[object]", list(vars(records).values()))
-    return [
-        each for each in members if isinstance(each, type) and issubclass(each, Record) and each is not Record
-    ]
+    return [each for each in members if isinstance(each, type) and issubclass(each, Record) and each is not Record]
 
 
 def _inline(name: str, defined: set[str]) -> object:

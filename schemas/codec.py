@@ -1,4 +1,4 @@
-"""Records on the wire: one prefix that names the writer schema, then the record (DESIGN, section 4).
+"""Records on the wire: one prefix that names the writer schema, then the record.
 
 Two forms. Without a registry, Avro single-object encoding: ``C3 01``, then the CRC-64-AVRO fingerprint of the
 writer schema. With one, the Confluent wire format: ``00``, then the schema's id, four bytes, big endian. Writing
@@ -12,13 +12,13 @@ from typing import Final
 
 from schemas.catalog import RECORD_TYPES, current, fingerprint, full_name, wire_form, writer_schemas
 from schemas.errors import DecodeError, DecodeReason, EncodeError, SchemaError, SchemaNotFoundError
-from schemas.nodes import parse
 from schemas.nodes import Record as RecordNode
+from schemas.nodes import parse
 from schemas.reading import Reader, compile_reader
 from schemas.records import Record
 from schemas.registry import SchemaRegistry, subject
 from schemas.rules import MAX_RECORD_BYTES
-from schemas.writing import Writer, compile_writer
+from schemas.writing import Writer, writer_for
 
 SINGLE_OBJECT: Final = b"\xc3\x01"
 SINGLE_OBJECT_HEAD: Final = 10
@@ -42,8 +42,8 @@ class Codec:
         self._known: dict[bytes, Known] = {}
         """Prefix to reader."""
         self._by_fingerprint = {fingerprint(schema): (kind, schema) for kind, schema in writer_schemas()}
-        self._writers: dict[type[Record], Writer] = {}
-        self._heads: dict[tuple[type[Record], str | None], bytes] = {}
+        self._writers: dict[tuple[type[Record], str | None], tuple[bytes, Writer]] = {}
+        """Record and topic to prefix and writer."""
 
     def encode(self, record: Record, topic: str | None = None) -> bytes:
         """The bytes of a record; equal records give equal bytes.
@@ -58,8 +58,8 @@ class Codec:
             RegistryUnavailableError: The registry does not answer.
         """
         kind = type(record)
-        head = self._heads.get((kind, topic)) or self._new_head(kind, topic)
-        data = head + self._writers[kind](record)
+        head, write = self._writers.get((kind, topic)) or self._new_writer(kind, topic)
+        data = head + write(record)
         if len(data) > self._max_record_bytes:
             text = f"{kind.__name__} has {len(data)} bytes, at most {self._max_record_bytes} allowed"
             raise EncodeError(text)
@@ -67,6 +67,8 @@ class Codec:
 
     def decode(self, data: bytes, allowed: frozenset[type[Record]]) -> Record:
         """The record in these bytes, of one of the allowed types, as the current version sees it.
+
+        A tombstone has no bytes, so it is not for this function.
 
         Raises:
             DecodeError: Not a good record, for the reason that it carries.
@@ -83,7 +85,7 @@ class Codec:
             raise DecodeError(DecodeReason.RECORD_TYPE_NOT_ALLOWED, text)
         return reader(data, size)
 
-    def _new_head(self, kind: type[Record], topic: str | None) -> bytes:
+    def _new_writer(self, kind: type[Record], topic: str | None) -> tuple[bytes, Writer]:
         if RECORD_TYPES.get(full_name(kind)) is not kind:
             raise EncodeError(f"{kind.__name__} cannot stand alone on a topic")
         schema = wire_form(current(kind))
@@ -94,10 +96,8 @@ class Codec:
         else:
             name = subject(topic, full_name(kind))
             head = CONFLUENT + self._registry.id_for(name, json.dumps(schema)).to_bytes(4, "big")
-        if kind not in self._writers:
-            self._writers[kind] = compile_writer(kind)
-        self._heads[kind, topic] = head
-        return head
+        self._writers[kind, topic] = head, writer_for(kind)
+        return head, writer_for(kind)
 
     def _new_reader(self, head: bytes) -> Known:
         """Find the writer schema. What is not found is not remembered: it may be registered the next minute."""
@@ -130,6 +130,8 @@ class Codec:
                 raise SchemaError("is not one of our records")
             kind = RECORD_TYPES[writer.name]
             return kind, compile_reader(writer, kind)
-        except (SchemaError, SchemaNotFoundError, ValueError, RecursionError) as error:
+        except SchemaNotFoundError as error:
+            raise DecodeError(DecodeReason.UNKNOWN_SCHEMA, str(error)) from error
+        except (SchemaError, ValueError, RecursionError) as error:
             text = f"schema id {schema_id}: {error}"
             raise DecodeError(DecodeReason.UNKNOWN_SCHEMA, text) from error

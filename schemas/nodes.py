@@ -7,6 +7,7 @@ read: a renamed field or record is a new one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -16,9 +17,12 @@ from schemas.errors import SchemaError
 MAX_DEPTH: Final = 16
 """Nested types a schema may have; the deepest of ours has 7."""
 MAX_NODES: Final = 5_000
-"""Types a schema may have when every reference is written out; the largest of ours has about 150."""
+"""Types a schema may have when every reference is written out; the largest of ours has 93."""
 MAX_BRANCHES: Final = 64
 """Branches of a union; so an index is one byte."""
+MAX_PRECISION: Final = 77
+"""Digits of a decimal: what 256 bits hold."""
+NAME: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 NO_DEFAULT: Final = object()
 """Tells a field without a default from one whose default is null."""
@@ -98,7 +102,10 @@ def parse(schema: object) -> Node:
     Raises:
         SchemaError: It is no Avro schema, is recursive, too deep, or has array items without bytes.
     """
-    node = _Parser().node(schema, namespace="", depth=1)
+    try:
+        node = _Parser().node(schema, namespace="", depth=1)
+    except (TypeError, KeyError, AttributeError) as error:  # a number where a list belongs, a field without a name
+        raise SchemaError(f"not an Avro schema: {error!r}") from error
     depth, size = _measure(node, {})
     if depth > MAX_DEPTH or size > MAX_NODES:
         raise SchemaError(f"{size} types, nested {depth} deep: must be within {MAX_NODES} and {MAX_DEPTH}")
@@ -222,8 +229,9 @@ class _Parser:
                     )
                     for field in schema.get("fields", ())
                 )
-                if len({field.name for field in fields}) != len(fields):
-                    raise SchemaError(f"{name}: two fields have the same name")
+                names = {field.name for field in fields}
+                if len(names) != len(fields) or not all(map(NAME.fullmatch, names)):
+                    raise SchemaError(f"{name}: a field's name is none, or two have the same")
                 return Record(name, fields)
 
 
@@ -234,7 +242,7 @@ def _primitive(name: str, schema: Mapping[str, Any]) -> Primitive:
             return Primitive(name, "timestamp-millis")
         case "bytes", "decimal":
             precision, scale = schema.get("precision"), schema.get("scale", 0)
-            if not isinstance(precision, int) or not isinstance(scale, int) or not 0 <= scale <= precision:
+            if not (isinstance(precision, int) and isinstance(scale, int) and 0 <= scale <= precision <= MAX_PRECISION):
                 raise SchemaError(f"decimal with precision {precision!r} and scale {scale!r}")
             return Primitive(name, "decimal", precision, scale)
         case _:

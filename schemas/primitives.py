@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Final, NoReturn
 
 from schemas.errors import DecodeError, DecodeReason
@@ -13,9 +13,11 @@ MAX_VARINT_BYTES: Final = 10
 """Bytes of a 64-bit number, seven bits each."""
 MAX_DECIMAL_BYTES: Final = 8
 """Bytes that 18 digits and a sign need."""
-EXACT: Final = Context(prec=38)
-"""Independent of the caller's decimal context, which may round."""
-_LOW_MARKS: Final = 0x80 * sum(1 << 7 * place for place in range(5))
+EXACT: Final = Context(prec=38, traps=[Inexact, InvalidOperation, Overflow])
+"""Never rounds, whatever the caller's own decimal context does."""
+MORE: Final = 0x80
+"""Mark of every byte of a number but the last."""
+_LOW_MARKS: Final = MORE * sum(1 << 7 * place for place in range(5))
 """The continuation marks of a six-byte number, as they add up when the bytes are shifted together."""
 
 
@@ -35,7 +37,7 @@ def long(data: bytes, at: int, path: str) -> tuple[int, int]:
     for position in range(at, at + MAX_VARINT_BYTES):
         byte = data[position]
         number |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if byte < MORE:
             if number >> 64:
                 break
             return (number >> 1) ^ -(number & 1), position + 1
@@ -47,7 +49,7 @@ def time(data: bytes, at: int, path: str) -> tuple[int, int]:
     """A time in UTC milliseconds and the position after it. Until 2039 it takes six bytes, read at once."""
     try:
         a, b, c, d, e, f = data[at : at + 6]
-        six = f < 0x80 <= a & b & c & d & e
+        six = f < MORE <= a & b & c & d & e
     except ValueError:  # near the end of the record
         six = False
         a = b = c = d = e = f = 0
@@ -113,9 +115,7 @@ def amount(data: bytes, at: int, path: str, scale: int, limit: int) -> tuple[Dec
     return Decimal(unscaled).scaleb(-scale, EXACT), end
 
 
-def symbol(
-    data: bytes, at: int, path: str, symbols: tuple[str, ...], known: dict[str, str]
-) -> tuple[str, int]:
+def symbol(data: bytes, at: int, path: str, symbols: tuple[str, ...], known: dict[str, str]) -> tuple[str, int]:
     """An enum's symbol where the table of one-byte indexes gives no answer: mostly to say what is wrong."""
     index, at = long(data, at, path)
     if not 0 <= index < len(symbols):

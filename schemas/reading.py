@@ -71,7 +71,9 @@ def compile_reader(writer: Node, record_type: type[Record]) -> Reader:
         except UnicodeDecodeError as error:
             raise DecodeError(DecodeReason.UNDECODABLE, f"{name}: not UTF-8, {error.reason}") from None
         except msgspec.ValidationError as error:
-            raise DecodeError(DecodeReason.INVALID_RECORD, f"{name}: {error}") from None
+            too_long = "of length <=" in str(error)  # the library has no codes, only words; a test pins these
+            reason = DecodeReason.BOUND_EXCEEDED if too_long else DecodeReason.INVALID_RECORD
+            raise DecodeError(reason, f"{name}: {error}") from None
 
     return read
 
@@ -126,10 +128,10 @@ class _ReaderSource:
                 self._enum(writer, reader, to, path, depth)
             case Fixed():
                 self.line(depth, f"{to} = d[p:p + {writer.size}]; p += {writer.size}")
+            case Primitive() if reader is None:
+                self._skip(writer, to, path, depth)
             case Primitive():
-                self._primitive(writer, to, path, depth)
-                if reader is not None and _becomes_float(writer, reader):
-                    self.line(depth, f"{to} = float({to})")
+                self._scalar(writer, to, path, depth, as_float=_becomes_float(writer, reader))
 
     def _record(self, writer: RecordNode, reader: Node | None, to: str, path: str, depth: int) -> None:
         wanted = {field.name: field for field in reader.fields} if isinstance(reader, RecordNode) else {}
@@ -154,9 +156,7 @@ class _ReaderSource:
             self.value(branch, reader, to, path, depth + 1)
         self.line(depth, f"else: wrong_branch(d, p - 1, {path!r})")
 
-    def _blocks(
-        self, writer: Node, reader: Node | None, to: str, path: str, depth: int, *, is_map: bool
-    ) -> None:
+    def _blocks(self, writer: Node, reader: Node | None, to: str, path: str, depth: int, *, is_map: bool) -> None:
         """An array or a map: blocks of items, each with its count, until a count of zero."""
         count, total, end, item = (self._new(prefix) for prefix in ("c", "t", "e", "v"))
         self.line(depth, f"{to} = {'{}' if is_map else '[]'}")
@@ -170,7 +170,7 @@ class _ReaderSource:
         self.line(depth + 1, f"for _ in range({count}):")
         if is_map:
             key = self._new("k")
-            self._primitive(Primitive("string"), key, path, depth + 2)
+            self._scalar(Primitive("string"), key, path, depth + 2)
             self.value(writer, reader, item, path, depth + 2)
             self.line(depth + 2, f"{to}[{key}] = {item}")
         else:
@@ -182,9 +182,7 @@ class _ReaderSource:
     def _enum(self, writer: Enum, reader: Node | None, to: str, path: str, depth: int) -> None:
         known = _known_symbols(writer, reader, critical=path in self._critical)
         by_byte = tuple(
-            known.get(writer.symbols[byte >> 1])
-            if byte % 2 == 0 and byte >> 1 < len(writer.symbols)
-            else None
+            known.get(writer.symbols[byte >> 1]) if byte % 2 == 0 and byte >> 1 < len(writer.symbols) else None
             for byte in range(128)
         )
         table = self._new("s", by_byte + (None,) * 128)
@@ -192,7 +190,17 @@ class _ReaderSource:
         self.line(depth, f"{to} = {table}[d[p]]; p += 1")
         self.line(depth, f"if {to} is None: {to}, p = symbol(d, p - 1, {path!r}, {symbols}, {names})")
 
-    def _primitive(self, node: Primitive, to: str, path: str, depth: int) -> None:
+    def _skip(self, node: Primitive, to: str, path: str, depth: int) -> None:
+        """Step over a value that nobody will see. What it means is not our business, only how long it is."""
+        match node.type:
+            case "float" | "double":
+                self.line(depth, f"{to} = None; p += {4 if node.type == 'float' else 8}")
+            case "string" | "bytes":
+                self._scalar(Primitive("bytes"), to, path, depth)
+            case _:
+                self._scalar(Primitive(node.type), to, path, depth)
+
+    def _scalar(self, node: Primitive, to: str, path: str, depth: int, *, as_float: bool = False) -> None:
         match node.type, node.logical:
             case "null", _:
                 self.line(depth, f"{to} = None")
@@ -205,6 +213,8 @@ class _ReaderSource:
                 self.line(depth, "b = d[p]; p += 1")
                 self.line(depth, f"if b & 128: {to}, p = long(d, p - 1, {path!r})")
                 self.line(depth, f"else: {to} = (b >> 1) ^ -(b & 1)")
+                if as_float:
+                    self.line(depth, f"{to} = float({to})")
             case (("float" | "double"), _):
                 form, size = ("single", 4) if node.type == "float" else ("double", 8)
                 self.line(depth, f"{to}, = {form}(d, p); p += {size}")
@@ -238,7 +248,7 @@ HELPERS: Final = (
 """What the source calls, by the name it has in `primitives`."""
 
 
-def _becomes_float(writer: Primitive, reader: Node) -> bool:
+def _becomes_float(writer: Primitive, reader: Node | None) -> bool:
     integer = writer.type in {"int", "long"}
     return integer and isinstance(reader, Primitive) and reader.type in {"float", "double"}
 
@@ -249,7 +259,5 @@ def _known_symbols(writer: Enum, reader: Node | None, *, critical: bool) -> dict
         return {symbol: symbol for symbol in writer.symbols}
     known = {symbol: symbol if symbol in reader.symbols else reader.default for symbol in writer.symbols}
     return {
-        symbol: ours
-        for symbol, ours in known.items()
-        if ours is not None and not (critical and ours == reader.default)
+        symbol: ours for symbol, ours in known.items() if ours is not None and not (critical and ours == reader.default)
     }

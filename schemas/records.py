@@ -115,7 +115,7 @@ class Effect(Record, frozen=True, kw_only=True):
 
 
 class EnforcementIssued(Record, frozen=True, kw_only=True):
-    """An enforcement system did something to a user (DOMAIN, section 1; DSA Art. 17)."""
+    """An enforcement system did something to a user (DSA Art. 17)."""
 
     event_id: Name
     user_id: UserId

@@ -8,11 +8,14 @@ told otherwise for development.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, Final, Protocol, TypeVar
 
 from schemas.errors import RegistryUnavailableError, SchemaNotFoundError
 
-NOT_FOUND: Final = 404
+NOT_FOUND: Final = frozenset({40401, 40402, 40403})
+"""The registry's own codes for a subject, version or schema that it does not have. A bare 404 is not among them:
+it comes from a wrong address just as well, and good records would be dead-lettered for it."""
 T = TypeVar("T")
 
 
@@ -45,15 +48,14 @@ class ConfluentRegistry:
     """
 
     def __init__(self, configuration: Mapping[str, Any], *, auto_register: bool = False) -> None:
-        # Imported here because without the extra this module must still be importable.
+        # Imported by name and late: without the extra this module must still be importable.
         try:
-            from confluent_kafka import schema_registry  # noqa: PLC0415
+            self._module: Any = import_module("confluent_kafka.schema_registry")
         except ImportError as error:
             raise RegistryUnavailableError(
                 "the registry client is not installed: pip install 'recourse[registry]'"
             ) from error
-        self._module: Any = schema_registry
-        self._client: Any = schema_registry.SchemaRegistryClient(dict(configuration))
+        self._client: Any = self._module.SchemaRegistryClient(dict(configuration))
         self._auto_register = auto_register
 
     def schema_by_id(self, schema_id: int) -> str:
@@ -76,7 +78,7 @@ class ConfluentRegistry:
         try:
             return question()
         except self._module.SchemaRegistryError as error:
-            if error.http_status_code == NOT_FOUND:
+            if error.error_code in NOT_FOUND:
                 raise SchemaNotFoundError(f"{what}: not in the registry") from error
             raise RegistryUnavailableError(f"{what}: {error}") from error
         except Exception as error:  # the client lets every kind of network error through

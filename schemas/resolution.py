@@ -41,18 +41,23 @@ def branch_for(writer: Node, reader: Union) -> Node | None:
 
 def _problems(reader: Node, writer: Node, path: str) -> Iterator[str]:
     where = path or "the record"
+    if isinstance(writer, Union):
+        for branch in writer.branches:
+            yield from _problems(reader, branch, path)
+    elif isinstance(reader, Union):
+        if branch_for(writer, reader) is None:
+            yield f"{where}: no branch of {describe(reader)} takes the writer's {describe(writer)}"
+    elif type(reader) is not type(writer):
+        yield f"{where}: {describe(writer)} cannot be read as {describe(reader)}"
+    else:
+        yield from _problems_of_kind(reader, writer, path, where)
+
+
+def _problems_of_kind(reader: Node, writer: Node, path: str, where: str) -> Iterator[str]:
+    """Two types of the same kind, neither a union."""
     match reader, writer:
-        case _, Union():
-            for branch in writer.branches:
-                yield from _problems(reader, branch, path)
-        case Union(), _:
-            if branch_for(writer, reader) is None:
-                yield f"{where}: no branch of the reader takes the writer's {describe(writer)}"
         case Primitive(), Primitive():
-            if writer.type != reader.type and reader.type not in PROMOTIONS.get(writer.type, ()):
-                yield f"{where}: {describe(writer)} cannot be read as {describe(reader)}"
-            elif _meaning(writer) != _meaning(reader):
-                yield f"{where}: {describe(writer)} means something else than {describe(reader)}"
+            yield from _primitive_problems(reader, writer, where)
         case Array(), Array():
             yield from _problems(reader.items, writer.items, f"{path}[]")
         case Map(), Map():
@@ -63,13 +68,19 @@ def _problems(reader: Node, writer: Node, path: str) -> Iterator[str]:
             missing = [symbol for symbol in writer.symbols if symbol not in reader.symbols]
             if missing and reader.default is None:
                 yield f"{where}: the reader lacks {', '.join(missing)} and has no default symbol"
-        case Fixed(), Fixed():
-            if reader.size != writer.size:
-                yield f"{where}: {writer.size} bytes cannot be read as {reader.size}"
+        case Fixed(), Fixed() if reader.size != writer.size:
+            yield f"{where}: {writer.size} bytes cannot be read as {reader.size}"
         case Record(), Record():
             yield from _field_problems(reader, writer, path)
         case _:
-            yield f"{where}: {describe(writer)} cannot be read as {describe(reader)}"
+            pass
+
+
+def _primitive_problems(reader: Primitive, writer: Primitive, where: str) -> Iterator[str]:
+    if writer.type != reader.type and reader.type not in PROMOTIONS.get(writer.type, ()):
+        yield f"{where}: {describe(writer)} cannot be read as {describe(reader)}"
+    elif _meaning(writer) != _meaning(reader):
+        yield f"{where}: {describe(writer)} means something else than {describe(reader)}"
 
 
 def _field_problems(reader: Record, writer: Record, path: str) -> Iterator[str]:
