@@ -4,8 +4,9 @@ from hashlib import sha256
 
 from processors import reversal
 from processors.context import Context
-from processors.dossier import Decided, Dossier, Enforcement, OpenCase, Tally
+from processors.dossier import Decided, Dossier, OpenCase, Tally
 from processors.growth import MAX_BARRED, MAX_DECIDED, MAX_TALLIES, keep_newest
+from processors.on_file import Enforcement
 from processors.outbox import REDRESS_OF_DECISION, case_line, notice, withdraw
 from processors.reasons import Change, Moot
 from processors.remains import something_remains, stands

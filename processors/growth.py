@@ -1,13 +1,15 @@
 """Bounds on what a user can make grow: a dossier is read whole on every event, so nothing in it is endless.
 
 What is closed is kept short, and of the short forms the newest. What falls off the end costs exactness only for a
-late redelivery or a late answer, never for an open case, a running reversal or a standing enforcement on file.
+late redelivery, a late answer, or a user with a thousand enforcements; never for an open case or a running reversal.
 """
 
 from collections.abc import MutableMapping
 from typing import TypeVar
 
-from processors.dossier import Dossier, Enforcement
+from processors.dossier import Dossier
+from processors.on_file import Enforcement
+from processors.remains import stands
 
 MAX_PARKED = 32
 """Appeals that may wait for their enforcement at once; the next is refused."""
@@ -22,12 +24,14 @@ MAX_TALLIES = 32
 MAX_BARRED = 64
 MAX_NOTES = 50
 """Texts on one case; a later one is still answered, but not added."""
+MAX_FILED_EXHIBITS = 100
+"""Pieces of evidence taken from an enforcement, so that there is always room for the appellant's."""
 MAX_EXHIBITS = 200
 """Pieces of evidence on one case. What is beyond stays where it lies, under its own reference."""
 FULL_ENFORCEMENTS = 64
 """From here on, enforcements past appeal are filed away."""
 MAX_ENFORCEMENTS = 1_000
-"""From here on, the oldest filed ones are dropped, those that no longer stand first."""
+"""From here on, some are dropped: those past appeal first, then those that are over, then the oldest."""
 
 _SWEEP_EVERY = 32  # insertions between two sweeps, so that their cost is shared out
 
@@ -51,8 +55,8 @@ def sweep(dossier: Dossier, now: int, window_ms: int) -> None:
             on_file[enforcement_id] = _short(e)
     if len(on_file) < MAX_ENFORCEMENTS:
         return
-    spare = [key for key, e in on_file.items() if e.filed]
-    spare.sort(key=lambda key: (_standing(on_file[key], now), on_file[key].noticed_at))
+    spare = [key for key, e in on_file.items() if e.case_id is None]
+    spare.sort(key=lambda key: _worth(on_file[key], now))
     for key in spare[: len(on_file) - MAX_ENFORCEMENTS + _SWEEP_EVERY]:
         del on_file[key]
 
@@ -62,8 +66,9 @@ def past_appeal(e: Enforcement, at: int, window_ms: int) -> bool:
     return at > max(e.noticed_at + window_ms, e.appeal_until or 0)
 
 
-def _standing(e: Enforcement, at: int) -> bool:
-    return e.lift is None and e.reversed_version < e.version and (e.ends_at is None or e.ends_at > at)
+def _worth(e: Enforcement, now: int) -> tuple[bool, bool, int]:
+    """Least worth keeping first: past appeal and over, then past appeal, then over, then the oldest."""
+    return (not e.filed, stands(e, now), e.noticed_at)
 
 
 def _short(e: Enforcement) -> Enforcement:

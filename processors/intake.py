@@ -2,9 +2,9 @@
 
 An independent checker can count it from ``case.events``. For each `appeal_id` there is exactly one line of
 ``CaseOpened``, ``AppealRefused`` or ``AppealWithdrawnUnopened``, before which there may be one ``AppealParked``; an
-appeal with only ``AppealParked`` is still waiting. A duplicate is ``AppealRefused`` with the reason ``duplicate``, after
-which ``StatementAdded`` says that its text is on the open case. The same `appeal_id` delivered again is no second
-appeal: it leaves no line. Each ``CaseOpened`` is followed by exactly one ``CaseDecided`` in the end.
+appeal with only ``AppealParked`` is still waiting. A duplicate is ``AppealRefused`` with the reason ``duplicate``,
+after which ``StatementAdded`` says that its text is on the open case. The same `appeal_id` delivered again is no
+second appeal: it leaves no line. Each ``CaseOpened`` is followed by exactly one ``CaseDecided`` in the end.
 
 Intrinsic faults (wrong appellant, nothing said, an appeal to an appeal) are refused before the enforcement is looked
 for, so that the answer does not depend on which topic was read first. Whether an enforcement was over is judged by the
@@ -12,41 +12,18 @@ time of submission, for the same reason.
 """
 
 from processors import ids
-from processors.closing import close_withdrawn, settle
+from processors.closing import close_withdrawn
 from processors.context import Context
-from processors.dossier import Dossier, Enforcement, Exhibit, Note, OpenCase, Parked
-from processors.growth import (
-    MAX_ANSWERED,
-    MAX_EARLY,
-    MAX_EXHIBITS,
-    MAX_NOTES,
-    MAX_PARKED,
-    keep_newest,
-    past_appeal,
-)
-from processors.outbox import REDRESS_OF_DECISION, case_line, line, notice, publish
+from processors.dossier import Dossier, Parked
+from processors.growth import MAX_EARLY, MAX_PARKED, past_appeal
+from processors.on_file import Enforcement
+from processors.opening import add_to_case, open_case
+from processors.outbox import line, notice
 from processors.reasons import Parking, ReviewRefusal
+from processors.refusal import refuse, withdraw_unopened
 from processors.remains import something_remains, was_over
-from processors.triage import triage
-from schemas.records import AppealId, AppealSubmitted, AppealWithdrawn, CaseId, EnforcementId, Evidence, Millis
-from schemas.vocabulary import CaseEventKind, NoticeKind, Outcome, Redress, RefusalReason
-
-REDRESS_OF_REFUSAL = {
-    RefusalReason.NO_ENFORCEMENT_ON_FILE: [Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION],
-    RefusalReason.NOT_THE_SUBJECT: [Redress.APPEAL_AGAIN],
-    RefusalReason.NOT_APPEALABLE: REDRESS_OF_DECISION,
-    RefusalReason.UNTIMELY: REDRESS_OF_DECISION,
-    RefusalReason.DUPLICATE: [Redress.OPEN_CASE],
-    RefusalReason.APPEAL_TO_APPEAL: REDRESS_OF_DECISION,
-    RefusalReason.INSUFFICIENT_INFORMATION: [Redress.APPEAL_AGAIN],
-    RefusalReason.ALREADY_REVERSED: [Redress.COURT],
-}
-"""What the user can still do after each refusal; total but for ``UNKNOWN``."""
-
-_BLAMELESS = frozenset({RefusalReason.DUPLICATE, RefusalReason.NO_ENFORCEMENT_ON_FILE})
-"""Refusals that say nothing against the appellant, so they do not count against their standing."""
-
-UNKNOWN_REGION = "unknown"
+from schemas.records import AppealId, AppealSubmitted, AppealWithdrawn, CaseId, EnforcementId, Millis
+from schemas.vocabulary import CaseEventKind, NoticeKind, Outcome, RefusalReason
 
 
 def on_submitted(dossier: Dossier, appeal: AppealSubmitted, ctx: Context) -> None:
@@ -59,7 +36,7 @@ def on_submitted(dossier: Dossier, appeal: AppealSubmitted, ctx: Context) -> Non
     cause = appeal.event_id
     if appeal_id in dossier.early_withdrawals:
         dossier.early_withdrawals.remove(appeal_id)
-        _withdraw_unopened(dossier, appeal, ctx, cause)
+        withdraw_unopened(dossier, appeal, ctx, cause)
         return
     reason = _intrinsic_fault(dossier, appeal)
     if reason is not None:
@@ -83,7 +60,7 @@ def on_withdrawn(dossier: Dossier, event: AppealWithdrawn, ctx: Context) -> None
     for parked in dossier.parked:
         if parked.appeal.appeal_id == appeal_id:
             dossier.parked.remove(parked)
-            _withdraw_unopened(dossier, parked.appeal, ctx, event.event_id)
+            withdraw_unopened(dossier, parked.appeal, ctx, event.event_id)
             return
     decided = dossier.decided.get(case_id)
     if decided is None and appeal_id not in dossier.answered:
@@ -125,44 +102,6 @@ def refuse_parked(dossier: Dossier, parked: Parked, ctx: Context, cause: str) ->
     refuse(dossier, parked.appeal, ctx, cause, RefusalReason.NO_ENFORCEMENT_ON_FILE, saw)
 
 
-def refuse(
-    dossier: Dossier,
-    appeal: AppealSubmitted,
-    ctx: Context,
-    cause: str,
-    reason: RefusalReason,
-    saw: dict[str, str] | None = None,
-) -> None:
-    """Refuse an appeal, with the reason and what the user can still do."""
-    _answer(dossier, appeal.appeal_id, withdrawn=False)
-    if reason not in _BLAMELESS:
-        dossier.counts.refused += 1
-    line_id = line(
-        dossier,
-        ctx,
-        CaseEventKind.APPEAL_REFUSED,
-        cause,
-        appeal_id=appeal.appeal_id,
-        enforcement_id=appeal.enforcement_id,
-        reason=reason,
-        saw=saw,
-    )
-    e = dossier.enforcements.get(appeal.enforcement_id)
-    notice(
-        dossier,
-        ctx,
-        NoticeKind.STATEMENT_ADDED if reason is RefusalReason.DUPLICATE else NoticeKind.REFUSED,
-        f"appeal.refused.{reason}",
-        line_id,
-        language=appeal.language,
-        appeal_id=appeal.appeal_id,
-        case_id=e.case_id if e is not None and reason is RefusalReason.DUPLICATE else None,
-        enforcement_id=appeal.enforcement_id,
-        refusal=reason,
-        redress=REDRESS_OF_REFUSAL[reason],
-    )
-
-
 def _known(dossier: Dossier, appeal_id: AppealId, case_id: CaseId) -> bool:
     return (
         case_id in dossier.cases
@@ -201,9 +140,9 @@ def _judge(
     if reason is not None:
         refuse(dossier, appeal, ctx, cause, reason, {"enforcement_version": str(e.version)})
     elif e.case_id is not None:
-        _add_to_case(dossier, dossier.cases[e.case_id], appeal, e, ctx, cause)
+        add_to_case(dossier, dossier.cases[e.case_id], appeal, e, ctx, cause)
     else:
-        _open(dossier, appeal, case_id, e, ctx, cause)
+        open_case(dossier, appeal, case_id, e, ctx, cause)
 
 
 def _fault(appeal: AppealSubmitted, e: Enforcement, ctx: Context) -> RefusalReason | None:
@@ -218,79 +157,6 @@ def _fault(appeal: AppealSubmitted, e: Enforcement, ctx: Context) -> RefusalReas
     if e.moot or (was_over(e, appeal.submitted_at) and not something_remains(e)):
         return RefusalReason.ALREADY_REVERSED
     return None
-
-
-def _open(
-    dossier: Dossier, appeal: AppealSubmitted, case_id: CaseId, e: Enforcement, ctx: Context, cause: str
-) -> None:
-    submitted_at = appeal.submitted_at
-    over_before = was_over(e, submitted_at)
-    case = OpenCase(
-        case_id=case_id,
-        version=1,
-        appeal_id=appeal.appeal_id,
-        enforcement_id=appeal.enforcement_id,
-        submitted_at=submitted_at,
-        opened_at=Millis(ctx.now),
-        due_at=Millis(submitted_at + ctx.rulebook.tables.deadline_ms),
-        language=appeal.language,
-        region=UNKNOWN_REGION if dossier.profile is None else dossier.profile.region,
-        grounds=list(appeal.grounds),
-        flags=list(appeal.flags),
-        notes=[Note(appeal.appeal_id, submitted_at, appeal.statement_ref, appeal.statement_sha256)],
-        evidence=list(e.evidence),
-        changed=appeal.enforcement_version is not None and appeal.enforcement_version < e.version,
-        excluded=list(e.barred),
-        expires_at=None if over_before else e.ends_at,
-    )
-    add_evidence(case, appeal.evidence)
-    triage(dossier, case, e, ctx)
-    dossier.cases[case_id] = case
-    dossier.counts.opened += 1
-    e.case_id = case_id
-    saw = {"enforcement_version": str(e.version), "policy": e.policy, "action": e.action.value, "rule": case.rule}
-    line_id = case_line(dossier, ctx, CaseEventKind.CASE_OPENED, cause, case, saw=saw)
-    publish(dossier, ctx, case, e)
-    notice(
-        dossier,
-        ctx,
-        NoticeKind.ACKNOWLEDGED,
-        "appeal.case_opened",
-        line_id,
-        language=case.language,
-        appeal_id=case.appeal_id,
-        case_id=case_id,
-        enforcement_id=case.enforcement_id,
-        decide_by=Millis(min(case.promised_at, case.due_at)),
-    )
-    if not over_before:
-        settle(dossier, case, e, ctx, cause)
-
-
-def _add_to_case(
-    dossier: Dossier, case: OpenCase, appeal: AppealSubmitted, e: Enforcement, ctx: Context, cause: str
-) -> None:
-    """A second appeal against what has an open case: its text goes there, and the appeal itself is refused."""
-    refuse(dossier, appeal, ctx, cause, RefusalReason.DUPLICATE, {"open_case": case.case_id})
-    if len(case.notes) >= MAX_NOTES:
-        return
-    case.notes.append(
-        Note(appeal.appeal_id, appeal.submitted_at, appeal.statement_ref, appeal.statement_sha256)
-    )
-    case.grounds += [ground for ground in appeal.grounds if ground not in case.grounds]
-    add_evidence(case, appeal.evidence)
-    case.version += 1
-    case_line(dossier, ctx, CaseEventKind.STATEMENT_ADDED, cause, case, appeal_id=appeal.appeal_id)
-    publish(dossier, ctx, case, e)
-
-
-def add_evidence(case: OpenCase, evidence: list[Evidence]) -> None:
-    """Put further evidence on the case, by id and within the bound."""
-    known = {exhibit.evidence_id for exhibit in case.evidence}
-    for item in evidence:
-        if item.evidence_id not in known and len(case.evidence) < MAX_EXHIBITS:
-            known.add(item.evidence_id)
-            case.evidence.append(Exhibit(item.evidence_id, item.kind, item.ref, item.sha256))
 
 
 def _park(dossier: Dossier, appeal: AppealSubmitted, ctx: Context) -> None:
@@ -324,33 +190,3 @@ def _park(dossier: Dossier, appeal: AppealSubmitted, ctx: Context) -> None:
 
 def _unpark(dossier: Dossier, appeal_id: AppealId) -> None:
     dossier.parked = [p for p in dossier.parked if p.appeal.appeal_id != appeal_id]
-
-
-def _withdraw_unopened(dossier: Dossier, appeal: AppealSubmitted, ctx: Context, cause: str) -> None:
-    _answer(dossier, appeal.appeal_id, withdrawn=True)
-    dossier.counts.withdrawn += 1
-    line_id = line(
-        dossier,
-        ctx,
-        CaseEventKind.APPEAL_WITHDRAWN_UNOPENED,
-        cause,
-        appeal_id=appeal.appeal_id,
-        enforcement_id=appeal.enforcement_id,
-    )
-    notice(
-        dossier,
-        ctx,
-        NoticeKind.DECIDED,
-        "appeal.withdrawn",
-        line_id,
-        language=appeal.language,
-        appeal_id=appeal.appeal_id,
-        enforcement_id=appeal.enforcement_id,
-        outcome=Outcome.WITHDRAWN,
-        redress=[Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION],
-    )
-
-
-def _answer(dossier: Dossier, appeal_id: AppealId, *, withdrawn: bool) -> None:
-    dossier.answered[appeal_id] = withdrawn
-    keep_newest(dossier.answered, MAX_ANSWERED)

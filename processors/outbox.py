@@ -5,7 +5,8 @@ Lines and notices carry `ctx.now`, when the engine did it; what caused them has 
 
 from processors import ids
 from processors.context import Context
-from processors.dossier import Dossier, Enforcement, Exhibit, OpenCase, Sum
+from processors.dossier import Dossier, OpenCase
+from processors.on_file import Enforcement, Exhibit, Sum
 from schemas.records import (
     AppealId,
     AppellantNotice,
@@ -187,7 +188,7 @@ def publish(dossier: Dossier, ctx: Context, case: OpenCase, enforcement: Enforce
         enforcement=_summary(case.enforcement_id, enforcement),
         enforcement_changed=case.changed,
         excluded_reviewers=list(case.excluded),
-        claim=lease and Claim(reviewer=lease.reviewer, since=lease.since, until=lease.until),
+        claim=None if lease is None else Claim(reviewer=lease.reviewer, since=lease.since, until=lease.until),
         routing=Routing(rule=case.rule, pod=case.pod, because=case.because),
         rulebook_digest=case.digest,
     )
@@ -205,9 +206,7 @@ def money(amount: Sum | None) -> Money | None:
 
 
 def _evidence(exhibit: Exhibit) -> Evidence:
-    return Evidence(
-        evidence_id=exhibit.evidence_id, kind=exhibit.kind, ref=exhibit.ref, sha256=exhibit.sha256
-    )
+    return Evidence(evidence_id=exhibit.evidence_id, kind=exhibit.kind, ref=exhibit.ref, sha256=exhibit.sha256)
 
 
 def _summary(enforcement_id: EnforcementId, e: Enforcement) -> EnforcementSummary:

@@ -8,8 +8,10 @@ the last bits of a logarithm out of every decision.
 
 import math
 
-from processors.dossier import Dossier, Enforcement, OpenCase, Part
-from processors.tables import DAY_MS, OverrideRule, Tables, Test
+from processors.dossier import Dossier, OpenCase, Part
+from processors.durations import DAY_MS
+from processors.on_file import Enforcement
+from processors.tables import OverrideRule, Tables, Test
 from schemas.records import Millis
 from schemas.vocabulary import AppealFlag, Band, TargetKind
 
@@ -24,9 +26,7 @@ Valued = tuple[float, str]
 """A component's value and the reason for it."""
 
 
-def rank(
-    dossier: Dossier, case: OpenCase, e: Enforcement, overrides: list[OverrideRule], tables: Tables
-) -> None:
+def rank(dossier: Dossier, case: OpenCase, e: Enforcement, overrides: list[OverrideRule], tables: Tables) -> None:
     """Set the case's score, components, band, `rank_at` and promised time."""
     valued = (
         _severity(e, tables),
@@ -80,9 +80,7 @@ def amount_at_stake(e: Enforcement, tables: Tables) -> float:
     """Held or taken money in the house currency, to compare by only."""
     amounts = [e.amount] if e.amount is not None else [effect.amount for effect in e.effects]
     return sum(
-        float(amount.value) * tables.currencies.get(amount.currency, 1.0)
-        for amount in amounts
-        if amount is not None
+        float(amount.value) * tables.currencies.get(amount.currency, 1.0) for amount in amounts if amount is not None
     )
 
 

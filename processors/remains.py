@@ -7,7 +7,8 @@ count, an appeal still has an object.
 from collections.abc import Iterator
 from decimal import Decimal
 
-from processors.dossier import Dossier, Enforcement, FiledEffect, Sum
+from processors.dossier import Dossier
+from processors.on_file import Enforcement, FiledEffect, Sum
 from schemas.records import EnforcementId
 from schemas.vocabulary import Action, EffectKind, TargetKind
 
@@ -67,9 +68,9 @@ def money_due(e: Enforcement) -> dict[str, Sum]:
     enforcing side returned, or an earlier reversal ordered back, comes off first.
     """
     due: dict[str, Sum] = {}
-    paid: dict[str, Decimal] = {} if e.lift is None or e.lift.returned is None else {
-        e.lift.returned.currency: e.lift.returned.value
-    }
+    paid: dict[str, Decimal] = (
+        {} if e.lift is None or e.lift.returned is None else {e.lift.returned.currency: e.lift.returned.value}
+    )
     lid = None
     if e.amount is not None:
         lid = max(Decimal(0), e.amount.value - _given_back(e, e.amount.currency))

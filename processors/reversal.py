@@ -7,9 +7,10 @@ repetition. Money is booked as returned when it is ordered, once, whatever syste
 
 from processors import ids
 from processors.context import Context
-from processors.dossier import Dossier, Enforcement, Immunity, OpenCase, Order, Reversal, Sum
+from processors.dossier import Dossier, Immunity, OpenCase, Order, Reversal
 from processors.errors import UnknownSymbolError
 from processors.growth import MAX_IMMUNITIES
+from processors.on_file import Enforcement, Sum
 from processors.outbox import RESOLUTIONS, line, money, notice
 from processors.reasons import AckIgnored, Resend, Stall
 from processors.remains import MONEY_EFFECTS, money_due, strikes_left, survivors
@@ -196,9 +197,7 @@ def _take(dossier: Dossier, running: Reversal, item: Order, event: DirectiveAcke
             raise UnknownSymbolError(f"ack {event.event_id}: the status is not known to this version")
 
 
-def _stall(
-    dossier: Dossier, reversal_id: str, running: Reversal, ctx: Context, cause: str, reason: Stall
-) -> None:
+def _stall(dossier: Dossier, reversal_id: str, running: Reversal, ctx: Context, cause: str, reason: Stall) -> None:
     """Say once that people are needed; an `applied` that comes later still counts."""
     if running.stalled:
         return
@@ -259,15 +258,12 @@ def _confirm(dossier: Dossier, reversal_id: str, running: Reversal, ctx: Context
 
 def _why_not_running(dossier: Dossier, reversal_id: str) -> AckIgnored:
     confirmed = any(
-        decided.confirmed and ids.reversal_id(case_id) == reversal_id
-        for case_id, decided in dossier.decided.items()
+        decided.confirmed and ids.reversal_id(case_id) == reversal_id for case_id, decided in dossier.decided.items()
     )
     return AckIgnored.ALREADY_CONFIRMED if confirmed else AckIgnored.UNKNOWN_REVERSAL
 
 
-def _ack_line(
-    dossier: Dossier, running: Reversal, event: DirectiveAcked, ctx: Context, kind: CaseEventKind
-) -> None:
+def _ack_line(dossier: Dossier, running: Reversal, event: DirectiveAcked, ctx: Context, kind: CaseEventKind) -> None:
     line(
         dossier,
         ctx,

@@ -7,9 +7,7 @@ from processors.tables import FACTS, OverrideRule, Route, Tables
 _LANGUAGE = FACTS.index("language")
 
 
-def route(
-    case: OpenCase, facts: tuple[str, ...], amount: float, overrides: list[OverrideRule], tables: Tables
-) -> None:
+def route(case: OpenCase, facts: tuple[str, ...], amount: float, overrides: list[OverrideRule], tables: Tables) -> None:
     """Set the case's pod, the rule that chose it and why. Every case has a pod: the last rule takes the rest."""
     given = next((rule for rule in overrides if rule.pod is not None), None)
     if given is not None and given.pod is not None:

@@ -5,7 +5,6 @@ by the fixed rates under ``impact``: good enough to rank by, and the same on eve
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
@@ -24,36 +23,23 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from processors.rulebook_checks import band_faults, reference_faults, severity_faults, weight_faults
+from processors.durations import DAY_MS, parse_duration_ms
+from processors.rulebook_checks import CHECKS
 from processors.tables import Tables, compile_tables
 from schemas.vocabulary import Action, AppealFlag, Automation, Band, Category, TargetKind
 
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
 STATUTORY_WINDOW_MS = 184 * DAY_MS
 """Six months at their longest, counted in days (DSA Art. 20(1): at least six months)."""
 
-_UNITS_MS = {"s": 1_000, "min": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
-_DURATION = re.compile(r"(\d{1,6})\s?(s|min|h|d)")
-
-
-def _parse_duration(value: object) -> int:
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f"{value!r} is no duration; write a whole number and s, min, h or d, e.g. 14d")
-    return int(match[1]) * _UNITS_MS[match[2]]
-
-
-DurationMs = Annotated[int, BeforeValidator(_parse_duration), Field(gt=0)]
+DurationMs = Annotated[int, BeforeValidator(parse_duration_ms), Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 
 
-def _fault(kind: str, text: str, loc: tuple[int | str, ...]) -> InitErrorDetails:
+def _fault(kind: str, text: str, loc: tuple[int | str, ...], given: object = None) -> InitErrorDetails:
     custom = PydanticCustomError(cast("LiteralString", kind), cast("LiteralString", text))
-    return InitErrorDetails(type=custom, loc=loc, input=None)
+    return InitErrorDetails(type=custom, loc=loc, input=given)
 
 
 class Section(BaseModel):
@@ -243,10 +229,10 @@ class Rulebook(Section):
         try:
             book = handler(raw)
         except ValidationError as error:
-            faults += [_fault(e["type"], e["msg"], e["loc"]) for e in error.errors(include_url=False)]
+            faults += [_fault(e["type"], e["msg"], e["loc"], e["input"]) for e in error.errors(include_url=False)]
         if isinstance(raw, Mapping):
             sections = cast("Mapping[str, object]", raw)
-            for check in (severity_faults, weight_faults, band_faults, reference_faults):
+            for check in CHECKS:
                 faults += [_fault("inconsistent", text, loc) for loc, text in check(sections)]
         if faults or book is None:
             raise ValidationError.from_exception_data(cls.__name__, faults)

@@ -5,13 +5,16 @@ run names every fault of a file.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import cast
 
+from processors.durations import parse_duration_ms
 from schemas.vocabulary import Action, Band
 
 Fault = tuple[tuple[int | str, ...], str]
 """Where (keys and positions from the top) and what is wrong."""
 
+_ROUNDING = 1e-9  # ten decimal shares do not add up to exactly 1 in binary
 _BANDS = [band.value for band in Band if band is not Band.UNKNOWN]
 
 
@@ -27,21 +30,37 @@ def weight_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
     """The weights share out exactly the whole score."""
     values = list(_map(raw.get("weights")).values())
     numbers = [value for value in values if isinstance(value, int | float)]
-    if numbers and len(numbers) == len(values) and abs(sum(numbers) - 1) > 1e-9:
+    if numbers and len(numbers) == len(values) and abs(sum(numbers) - 1) > _ROUNDING:
         yield ("weights",), f"the weights sum to {round(sum(numbers), 6)}, not to 1"
 
 
 def band_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
-    """P0 to P4 in order, thresholds falling to 0, and a higher band never promises a longer handling time."""
+    """P0 to P4 in order, with thresholds that fall to 0."""
     bands = [_map(item) for item in _list(raw.get("bands"))]
     if bands and [band.get("band") for band in bands] != _BANDS:
         yield ("bands",), f"the bands must be {', '.join(_BANDS)}, in this order"
     starts = [band.get("at") for band in bands]
-    for position, (higher, lower) in enumerate(zip(starts, starts[1:], strict=False), start=1):
+    for position, (higher, lower) in enumerate(pairwise(starts), start=1):
         if isinstance(higher, int) and isinstance(lower, int) and lower >= higher:
             yield ("bands", position, "at"), f"{lower} is not below the {higher} of the band before"
     if starts and isinstance(starts[-1], int) and starts[-1] != 0:
         yield ("bands", len(starts) - 1, "at"), f"the last band starts at {starts[-1]}, so lower scores have none"
+
+
+def time_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
+    """A higher band is promised no later, every promise is within the deadline, and slack falls with the score."""
+    promised = [_ms(_map(item).get("handling")) for item in _list(raw.get("bands"))]
+    for position, (higher, lower) in enumerate(pairwise(promised), start=1):
+        if higher is not None and lower is not None and lower < higher:
+            yield ("bands", position, "handling"), "is shorter than that of the band before, which is to go first"
+    deadline = _ms(_map(raw.get("review")).get("deadline"))
+    for position, handling in enumerate(promised):
+        if deadline is not None and handling is not None and handling >= deadline:
+            yield ("bands", position, "handling"), "is not within review.deadline"
+    slack = _map(raw.get("slack"))
+    at_zero, at_full = _ms(slack.get("at_zero")), _ms(slack.get("at_full"))
+    if at_zero is not None and at_full is not None and at_full > at_zero:
+        yield ("slack", "at_full"), "is longer than slack.at_zero, so urgent cases would wait longest"
 
 
 def reference_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
@@ -83,6 +102,17 @@ def _last_rule_faults(rules: list[object]) -> Iterator[Fault]:
             yield ("routing", position), "takes every case, so the rules after it are never reached"
         if not catches_all and position == len(rules) - 1:
             yield ("routing", position), "the last rule must take every case that is left: no `when`, no `needs`"
+
+
+CHECKS = (severity_faults, weight_faults, band_faults, time_faults, reference_faults)
+"""All of them; each takes the raw sections and yields its faults."""
+
+
+def _ms(value: object) -> int | None:
+    try:
+        return parse_duration_ms(value)
+    except ValueError:
+        return None
 
 
 def _map(value: object) -> Mapping[str, object]:

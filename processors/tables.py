@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
+from processors.durations import DAY_MS
 from schemas.vocabulary import Action, AppealFlag, Automation, Band
 
 if TYPE_CHECKING:
@@ -104,7 +105,6 @@ class Tables(Struct, frozen=True, gc=False):
     retry_jitter: float
 
 
-DAY_MS = 86_400_000
 AUTOMATION = 2
 """Where priors find the automation: their facts are (policy, action, automation)."""
 
@@ -136,9 +136,7 @@ def compile_tables(book: "Rulebook") -> Tables:
         urgency_half_ms=book.urgency.half,
         livestream_urgency=book.urgency.livestream,
         vulnerability=dict(book.vulnerability),
-        overrides=tuple(
-            OverrideRule(rule.name, _test(rule.when), rule.band, rule.pod) for rule in book.overrides
-        ),
+        overrides=tuple(OverrideRule(rule.name, _test(rule.when), rule.band, rule.pod) for rule in book.overrides),
         bands=bands,
         band_starts={start.band: start for start in bands},
         slack_ms=_slack(book.slack.at_zero, book.slack.at_full),
@@ -161,8 +159,7 @@ def _slack(at_zero: int, at_full: int) -> tuple[int, ...]:
 def _retry_waits(book: "Rulebook") -> tuple[int, ...]:
     policy = book.reversal
     return tuple(
-        round(min(policy.longest_wait, policy.first_wait * policy.factor**attempt))
-        for attempt in range(policy.tries)
+        round(min(policy.longest_wait, policy.first_wait * policy.factor**attempt)) for attempt in range(policy.tries)
     )
 
 

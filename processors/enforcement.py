@@ -1,0 +1,240 @@
+"""What the enforcing side says: issued, amended, lifted, and the profile of the user.
+
+Within one enforcement the highest version is the truth, whenever it arrives; a lower or equal one that comes later is
+a redelivery or late, and changes nothing but what a later version does not repeat (when it began, what caused it).
+"""
+
+from decimal import Decimal
+
+from processors.closing import settle
+from processors.context import Context
+from processors.dossier import Dossier, OpenCase
+from processors.errors import ImpossibleInputError, UnknownSymbolError
+from processors.growth import MAX_BARRED, MAX_EARLY, MAX_FILED_EXHIBITS, keep_newest, sweep
+from processors.intake import join_parked
+from processors.on_file import Enforcement, Exhibit, FiledEffect, Lift, Profile, Sum
+from processors.outbox import case_line, notice, publish
+from processors.reasons import Change
+from processors.remains import MONEY_EFFECTS
+from processors.triage import triage_again
+from schemas.records import (
+    EnforcementAmended,
+    EnforcementId,
+    EnforcementIssued,
+    EnforcementLifted,
+    Millis,
+    Money,
+    UserProfileUpdated,
+)
+from schemas.vocabulary import Action, CaseEventKind, CaseState, EffectKind, NoticeKind, TargetKind
+
+
+def on_issued(dossier: Dossier, event: EnforcementIssued, ctx: Context) -> None:
+    """File an enforcement, and judge the appeals that waited for it."""
+    known = dossier.enforcements.get(event.enforcement_id)
+    if known is not None and event.version <= known.version:
+        known.issued_at = min(known.issued_at, event.issued_at)
+        known.caused_by = known.caused_by or event.caused_by
+        return
+    e = _filed(event, event.issued_at)
+    e.caused_by = event.caused_by
+    _put(dossier, event.enforcement_id, known, e, ctx, event.event_id)
+
+
+def on_amended(dossier: Dossier, event: EnforcementAmended, ctx: Context) -> None:
+    """Replace an enforcement by its new version; an open case hears of it."""
+    known = dossier.enforcements.get(event.enforcement_id)
+    if known is not None and event.version <= known.version:
+        return
+    _put(dossier, event.enforcement_id, known, _filed(event, event.occurred_at), ctx, event.event_id)
+
+
+def on_lifted(dossier: Dossier, event: EnforcementLifted, ctx: Context) -> None:
+    """Note that the enforcing side took it back; an open case is moot unless something remains to restore."""
+    lift = Lift(event.occurred_at, event.strikes_expunged, _amount(event.amount_returned))
+    e = dossier.enforcements.get(event.enforcement_id)
+    if e is None:
+        earlier = dossier.early_lifts.pop(event.enforcement_id, None)
+        dossier.early_lifts[event.enforcement_id] = lift if earlier is None else _both(earlier, lift)
+        keep_newest(dossier.early_lifts, MAX_EARLY)
+        return
+    if e.version > 1 and event.occurred_at < e.noticed_at:
+        return  # it was about an earlier version; the amendment came after it
+    both = lift if e.lift is None else _both(e.lift, lift)
+    if both == e.lift:
+        return
+    e.lift = both
+    if e.case_id is not None:
+        settle(dossier, dossier.cases[e.case_id], e, ctx, event.event_id)
+
+
+def on_profile(dossier: Dossier, event: UserProfileUpdated, _ctx: Context) -> None:
+    """Keep the newest profile. Cases that are open keep the priority that their triage explained."""
+    if dossier.profile is not None and event.occurred_at < dossier.profile.at:
+        return
+    dossier.profile = Profile(
+        at=event.occurred_at,
+        language=event.language,
+        region=event.region,
+        tier=event.seller_tier,
+        lifetime_value=_amount(event.lifetime_value),
+        reach=event.reach,
+        is_minor=event.is_minor,
+        safety_flag=event.safety_flag,
+    )
+
+
+def _put(
+    dossier: Dossier, enforcement_id: EnforcementId, known: Enforcement | None, e: Enforcement, ctx: Context, cause: str
+) -> None:
+    dossier.enforcements[enforcement_id] = e
+    if known is None:
+        e.lift = dossier.early_lifts.pop(enforcement_id, None)
+        sweep(dossier, ctx.now, ctx.rulebook.tables.window_ms)
+    else:
+        _inherit(e, known)
+    if e.case_id is not None and known is not None:
+        _tell_case(dossier, dossier.cases[e.case_id], known, e, ctx, cause)
+    join_parked(dossier, enforcement_id, ctx, cause)
+
+
+def _inherit(e: Enforcement, known: Enforcement) -> None:
+    """What a new version takes over from the one before."""
+    e.issued_at = min(e.issued_at, known.issued_at)
+    e.caused_by = e.caused_by or known.caused_by
+    e.barred = [*known.barred, *(r for r in e.barred if r not in known.barred)][-MAX_BARRED:]
+    e.returned = known.returned
+    e.reversed_version = known.reversed_version
+    e.upheld_version = known.upheld_version
+    e.case_id = known.case_id
+    if known.lift is not None and e.noticed_at > known.lift.at:
+        _book_returned(e, known, known.lift)  # it stands again; what went back stays booked
+    else:
+        e.lift = known.lift
+
+
+def _book_returned(e: Enforcement, known: Enforcement, lift: Lift) -> None:
+    if lift.returned is None:
+        return
+    left = lift.returned.value
+    for effect in known.effects:
+        taken = effect.amount or known.amount
+        if effect.kind in MONEY_EFFECTS and taken is not None and taken.currency == lift.returned.currency:
+            earlier = e.returned.get(effect.effect_id)
+            before = earlier.value if earlier is not None else Decimal(0)
+            share = min(left, max(taken.value - before, Decimal(0)))
+            if share > 0:
+                e.returned[effect.effect_id] = Sum(before + share, taken.currency)
+                left -= share
+
+
+def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcement, ctx: Context, cause: str) -> None:
+    """The enforcement of an open case has a new version; with another charge it goes back to triage."""
+    case.version += 1
+    case.changed = True
+    case.expires_at = e.ends_at
+    case.excluded = list(e.barred)
+    _merge_evidence(case, e)
+    recharged = _charge(known) != _charge(e)
+    saw = {"enforcement_version": str(e.version), "before": str(known.version)}
+    if case.lease is not None and (recharged or case.lease.reviewer in case.excluded):
+        saw["claim_dropped"] = case.lease.reviewer
+        case.lease = None
+        case.state = CaseState.QUEUED
+    line_id = case_line(
+        dossier,
+        ctx,
+        CaseEventKind.ENFORCEMENT_CHANGED,
+        cause,
+        case,
+        reason=Change.CHARGE_CHANGED if recharged else Change.AMENDED,
+        saw=saw,
+    )
+    if recharged:
+        triage_again(dossier, case, e, ctx, cause)
+    publish(dossier, ctx, case, e)
+    notice(
+        dossier,
+        ctx,
+        NoticeKind.ENFORCEMENT_CHANGED,
+        "case.enforcement_changed",
+        line_id,
+        language=case.language,
+        appeal_id=case.appeal_id,
+        case_id=case.case_id,
+        enforcement_id=case.enforcement_id,
+        decide_by=Millis(min(case.promised_at, case.due_at)),
+    )
+    settle(dossier, case, e, ctx, cause)
+
+
+def _charge(e: Enforcement) -> tuple[str, ...]:
+    """What the user is accused of and what was done about it: on this rest priority and pod."""
+    return (e.ground, e.policy, e.category, e.action)
+
+
+def _merge_evidence(case: OpenCase, e: Enforcement) -> None:
+    known = {exhibit.evidence_id for exhibit in case.evidence}
+    case.evidence += [exhibit for exhibit in e.evidence if exhibit.evidence_id not in known]
+
+
+def _filed(event: EnforcementIssued | EnforcementAmended, noticed_at: Millis) -> Enforcement:
+    _check(event)
+    detector = event.detector
+    target = event.target
+    return Enforcement(
+        version=event.version,
+        action=event.action,
+        target_kind=target.kind,
+        target_id=target.id,
+        noticed_at=noticed_at,
+        issued_at=noticed_at,
+        ends_at=event.ends_at,
+        content_hash=target.content_hash,
+        scope=list(event.scope),
+        policy=event.policy,
+        policy_version=event.policy_version,
+        ground=event.ground,
+        category=event.category,
+        automation=event.automation,
+        detector=None if detector is None else detector.name,
+        detector_version="" if detector is None else detector.version,
+        statement_of_reasons_id=event.statement_of_reasons_id,
+        facts_ref=event.facts_ref,
+        evidence=[
+            Exhibit(item.evidence_id, item.kind, item.ref, item.sha256) for item in event.evidence[:MAX_FILED_EXHIBITS]
+        ],
+        effects=[
+            FiledEffect(effect.effect_id, effect.system, effect.kind, effect.params, _amount(effect.amount))
+            for effect in event.effects
+        ],
+        amount=_amount(event.amount),
+        strikes=event.strikes,
+        appealable=event.appealable,
+        appeal_until=event.appeal_until,
+        barred=[] if event.decided_by is None else [event.decided_by],
+    )
+
+
+def _check(event: EnforcementIssued | EnforcementAmended) -> None:
+    """Refuse to file what no later decision could rest on: better one dead letter now than a wrong reversal."""
+    where = f"enforcement {event.enforcement_id} version {event.version}"
+    if event.action is Action.UNKNOWN or event.target.kind is TargetKind.UNKNOWN:
+        raise UnknownSymbolError(f"{where}: its action or target kind is not known to this version")
+    if event.amount is not None and event.amount.value < 0:
+        raise ImpossibleInputError(f"{where}: negative amount {event.amount.value}")
+    for effect in event.effects:
+        if effect.kind is EffectKind.UNKNOWN:
+            raise UnknownSymbolError(f"{where}: the kind of effect {effect.effect_id} is not known to this version")
+        if effect.amount is not None and effect.amount.value < 0:
+            raise ImpossibleInputError(f"{where}: negative amount in effect {effect.effect_id}")
+
+
+def _amount(amount: Money | None) -> Sum | None:
+    return None if amount is None else Sum(amount.value, amount.currency)
+
+
+def _both(first: Lift, second: Lift) -> Lift:
+    """Two lifts of the same enforcement say together what went back; the larger sum, as they may be the same."""
+    returned = max((s for s in (first.returned, second.returned) if s is not None), key=lambda s: s.value, default=None)
+    return Lift(min(first.at, second.at), first.strikes_expunged or second.strikes_expunged, returned)

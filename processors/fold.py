@@ -1,0 +1,88 @@
+"""The fold: one event at a time changes one user's dossier and says what follows. The engine calls nothing else.
+
+The same dossier, event, `now` and rulebook give the same dossier and the same emissions, byte for byte. A refusal is
+an emission; only a defect, or an input that no decision can rest on, raises (`processors/errors.py`).
+
+Order within a user is kept by each topic but not between topics. What becomes of an appeal (a case, withdrawn, or a
+refusal and its reason) does not depend on that order, but for what lies in the matter itself:
+
+- whether it was parked first, and whether the parking time ran out before a late topic caught up;
+- whether "nothing is left to restore" is told as ``already_reversed`` or as a ``moot`` case, or is overtaken by a
+  withdrawal, when a lift or an end is read before or after the appeal;
+- which of several appeals against one enforcement opens the case, when one of them waits for a newer version or is
+  withdrawn while it waits; and whether a further one is a ``duplicate`` or comes after the decision;
+- of two events that race (a decision with a lift, an amendment or a withdrawal), which came first;
+- what triage had seen of profile and history, and so score and pod.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from processors import enforcement, intake, reversal, review, timers
+from processors.codec import decode_dossier, encode_dossier
+from processors.context import Context
+from processors.dossier import Dossier
+from processors.errors import ImpossibleInputError, UnknownRecordError
+from schemas.records import (
+    AppealSubmitted,
+    AppealWithdrawn,
+    CaseClaimed,
+    CaseReleased,
+    DecisionProposed,
+    DirectiveAcked,
+    EnforcementAmended,
+    EnforcementIssued,
+    EnforcementLifted,
+    InputRecord,
+    TimerFired,
+    UserId,
+    UserProfileUpdated,
+)
+
+__all__ = ["HANDLERS", "decode_dossier", "encode_dossier", "handle", "new_dossier", "next_due"]
+
+
+def _on_timer(_dossier: Dossier, _event: TimerFired, _ctx: Context) -> None:
+    """Nothing is left to do: `handle` has done what was due."""
+
+
+HANDLERS: dict[type, Callable[[Dossier, Any, Context], None]] = {
+    EnforcementIssued: enforcement.on_issued,
+    EnforcementAmended: enforcement.on_amended,
+    EnforcementLifted: enforcement.on_lifted,
+    UserProfileUpdated: enforcement.on_profile,
+    AppealSubmitted: intake.on_submitted,
+    AppealWithdrawn: intake.on_withdrawn,
+    CaseClaimed: review.on_claimed,
+    CaseReleased: review.on_released,
+    DecisionProposed: review.on_proposed,
+    DirectiveAcked: reversal.on_acked,
+    TimerFired: _on_timer,
+}
+"""The one table from type to handler."""
+
+
+def new_dossier(user_id: str) -> Dossier:
+    """The dossier of a user of whom nothing is known yet."""
+    return Dossier(UserId(user_id))
+
+
+def next_due(dossier: Dossier) -> int | None:
+    """UTC ms of the next timer; after a `TimerFired` always later than its `now`."""
+    return dossier.due
+
+
+def handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: Context) -> None:
+    """Change the dossier in place by what is due and then by the event, and emit what follows.
+
+    If it raises, dossier and emissions are to be thrown away.
+    """
+    handler = HANDLERS.get(type(event))
+    if handler is None:
+        raise UnknownRecordError(f"no handler for {type(event).__name__}")
+    if event.user_id != dossier.user_id:  # keyed wrongly: another user's rights would be decided by it
+        raise ImpossibleInputError(f"{type(event).__name__} of another user than the dossier's")
+    if dossier.due is not None and dossier.due <= ctx.now:
+        timers.fire_due(dossier, ctx)
+    handler(dossier, event, ctx)
+    timers.reschedule(dossier)

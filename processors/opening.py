@@ -1,0 +1,95 @@
+"""The beginning of a case, and further texts that come to it while it is open."""
+
+from processors.closing import settle
+from processors.context import Context
+from processors.dossier import Dossier, Note, OpenCase
+from processors.growth import MAX_EXHIBITS, MAX_NOTES
+from processors.on_file import Enforcement, Exhibit
+from processors.outbox import case_line, notice, publish
+from processors.refusal import refuse
+from processors.remains import was_over
+from processors.triage import triage, triage_again
+from schemas.records import AppealSubmitted, CaseId, Evidence, Millis
+from schemas.vocabulary import CaseEventKind, NoticeKind, RefusalReason
+
+UNKNOWN_REGION = "unknown"
+"""The region of a user whose profile has not come yet."""
+
+
+def open_case(
+    dossier: Dossier, appeal: AppealSubmitted, case_id: CaseId, e: Enforcement, ctx: Context, cause: str
+) -> None:
+    """Open, rank, route and publish the case, and tell the appellant."""
+    submitted_at = appeal.submitted_at
+    over_before = was_over(e, submitted_at)
+    case = OpenCase(
+        case_id=case_id,
+        version=1,
+        appeal_id=appeal.appeal_id,
+        enforcement_id=appeal.enforcement_id,
+        submitted_at=submitted_at,
+        opened_at=Millis(ctx.now),
+        due_at=Millis(submitted_at + ctx.rulebook.tables.deadline_ms),
+        language=appeal.language,
+        region=UNKNOWN_REGION if dossier.profile is None else dossier.profile.region,
+        grounds=list(appeal.grounds),
+        flags=list(appeal.flags),
+        notes=[Note(appeal.appeal_id, submitted_at, appeal.statement_ref, appeal.statement_sha256)],
+        evidence=list(e.evidence),
+        changed=appeal.enforcement_version is not None and appeal.enforcement_version < e.version,
+        excluded=list(e.barred),
+        expires_at=None if over_before else e.ends_at,
+    )
+    _add_evidence(case, appeal.evidence)
+    triage(dossier, case, e, ctx)
+    dossier.cases[case_id] = case
+    dossier.counts.opened += 1
+    e.case_id = case_id
+    saw = {"enforcement_version": str(e.version), "policy": e.policy, "action": e.action.value, "rule": case.rule}
+    line_id = case_line(dossier, ctx, CaseEventKind.CASE_OPENED, cause, case, saw=saw)
+    publish(dossier, ctx, case, e)
+    notice(
+        dossier,
+        ctx,
+        NoticeKind.ACKNOWLEDGED,
+        "appeal.case_opened",
+        line_id,
+        language=case.language,
+        appeal_id=case.appeal_id,
+        case_id=case_id,
+        enforcement_id=case.enforcement_id,
+        decide_by=Millis(min(case.promised_at, case.due_at)),
+    )
+    if not over_before:
+        settle(dossier, case, e, ctx, cause)
+
+
+def add_to_case(
+    dossier: Dossier, case: OpenCase, appeal: AppealSubmitted, e: Enforcement, ctx: Context, cause: str
+) -> None:
+    """A second appeal against what has an open case: its text goes there, and the appeal itself is refused."""
+    if len(case.notes) >= MAX_NOTES:
+        saw = {"open_case": str(case.case_id), "statements": str(MAX_NOTES)}
+        refuse(dossier, appeal, ctx, cause, RefusalReason.DUPLICATE, saw)
+        return
+    saw = {"open_case": str(case.case_id)}
+    refuse(dossier, appeal, ctx, cause, RefusalReason.DUPLICATE, saw, kind=NoticeKind.STATEMENT_ADDED)
+    case.notes.append(Note(appeal.appeal_id, appeal.submitted_at, appeal.statement_ref, appeal.statement_sha256))
+    case.grounds += [ground for ground in appeal.grounds if ground not in case.grounds]
+    _add_evidence(case, appeal.evidence)
+    case.version += 1
+    case_line(dossier, ctx, CaseEventKind.STATEMENT_ADDED, cause, case, appeal_id=appeal.appeal_id)
+    new_flags = [flag for flag in appeal.flags if flag not in case.flags]
+    if new_flags:  # a legal order counts whichever of the texts it came with
+        case.flags += new_flags
+        triage_again(dossier, case, e, ctx, cause)
+    publish(dossier, ctx, case, e)
+
+
+def _add_evidence(case: OpenCase, evidence: list[Evidence]) -> None:
+    """Put further evidence on the case, by id and within the bound."""
+    known = {exhibit.evidence_id for exhibit in case.evidence}
+    for item in evidence:
+        if item.evidence_id not in known and len(case.evidence) < MAX_EXHIBITS:
+            known.add(item.evidence_id)
+            case.evidence.append(Exhibit(item.evidence_id, item.kind, item.ref, item.sha256))

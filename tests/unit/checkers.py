@@ -1,0 +1,89 @@
+"""Checks of a whole life by its outputs alone, apart from the code that made them."""
+
+from collections import Counter
+
+from schemas.records import CaseEvent
+from schemas.vocabulary import CaseEventKind, Outcome
+from tests.unit.builders import Life
+
+ENDS = {CaseEventKind.CASE_OPENED, CaseEventKind.APPEAL_REFUSED, CaseEventKind.APPEAL_WITHDRAWN_UNOPENED}
+
+
+def check_balance(life: Life, appeal_ids: set[str]) -> None:
+    """Every appeal in exactly one way: a case, refused, withdrawn unopened, or still parked."""
+    ends: Counter[str] = Counter()
+    parked: Counter[str] = Counter()
+    for line in life.lines():
+        if line.kind in ENDS:
+            assert line.appeal_id is not None
+            ends[line.appeal_id] += 1
+        elif line.kind is CaseEventKind.APPEAL_PARKED:
+            assert line.appeal_id is not None
+            assert not ends[line.appeal_id], "parked after it had been answered"
+            parked[line.appeal_id] += 1
+    waiting = {p.appeal.appeal_id for p in life.dossier.parked}
+    for appeal_id in appeal_ids:
+        assert ends[appeal_id] + (appeal_id in waiting) == 1, appeal_id
+        assert parked[appeal_id] <= 1
+        assert appeal_id not in waiting or parked[appeal_id] == 1
+    assert set(ends) | waiting == appeal_ids
+    assert life.dossier.counts.appeals == len(appeal_ids)
+
+
+def check_cases(life: Life) -> None:
+    """Each opened case is decided at most once, and the pods' topics hold the newest state of exactly the others."""
+    opened = [line.case_id for line in life.lines(CaseEventKind.CASE_OPENED)]
+    decided = [line.case_id for line in life.lines(CaseEventKind.CASE_DECIDED)]
+    assert len(set(opened)) == len(opened)
+    assert len(set(decided)) == len(decided)
+    assert set(decided) <= set(opened)
+    still_open = set(opened) - set(decided)
+    on_pods = life.on_pods()
+    assert {key for _, key in on_pods} == still_open == set(life.dossier.cases)
+    assert len(on_pods) == len(still_open), "a case is on two pods"
+    for (topic, key), case in on_pods.items():
+        held = life.dossier.cases[case.case_id]
+        assert topic == f"cases.{held.pod}"
+        assert (key, case.version) == (held.case_id, held.version)
+    versions: dict[str, int] = {}
+    for case in life.published():
+        assert case.version > versions.get(case.case_id, 0), "a case was published twice under one version"
+        versions[case.case_id] = case.version
+
+
+def check_audit(life: Life) -> None:
+    """Lines are numbered without a gap, and no two outputs share an id."""
+    lines = life.lines()
+    assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    found = [line.event_id for line in lines] + [n.notice_id for n in life.notices()]
+    assert len(set(found)) == len(found)
+
+
+def check_reversals(life: Life) -> None:
+    """One order for each overturned case, at most one confirmation, and money of an effect under one key only."""
+    overturned = [line.case_id for line in life.lines(CaseEventKind.CASE_DECIDED) if line.outcome is Outcome.OVERTURNED]
+    first = [order.case_id for order in life.orders() if order.attempt == 1]
+    assert first == overturned
+    confirmed = [c.reversal_id for c in life.confirmations()]
+    assert len(set(confirmed)) == len(confirmed)
+    assert len(life.lines(CaseEventKind.REVERSAL_CONFIRMED)) == len(confirmed)
+    running = set(life.dossier.reversals)
+    assert {order.reversal_id for order in life.orders()} == running | set(confirmed)
+    assert not running & set(confirmed)
+    amounts: dict[str, set[str]] = {}
+    for order in life.orders():
+        for directive in order.directives:
+            amounts.setdefault(directive.idempotency_key, set()).add(repr(directive.amount))
+    assert all(len(values) == 1 for values in amounts.values())
+
+
+def check_all(life: Life, appeal_ids: set[str]) -> None:
+    check_balance(life, appeal_ids)
+    check_cases(life)
+    check_audit(life)
+    check_reversals(life)
+
+
+def ends_of(lines: list[CaseEvent]) -> dict[str, tuple[CaseEventKind, str | None]]:
+    """How each appeal ended, by the audit."""
+    return {line.appeal_id: (line.kind, line.reason) for line in lines if line.kind in ENDS and line.appeal_id}

@@ -1,0 +1,318 @@
+"""The one table of handlers, and the dossier as bytes."""
+
+import hashlib
+import itertools
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from processors import codec, refusal, review
+from processors.dossier import (
+    Counts,
+    Decided,
+    Dossier,
+    Immunity,
+    Lease,
+    Note,
+    OpenCase,
+    Order,
+    Parked,
+    Part,
+    Reversal,
+    Tally,
+)
+from processors.errors import DossierUnreadableError, UnknownRecordError
+from processors.fold import HANDLERS, decode_dossier, encode_dossier, handle, new_dossier, next_due
+from processors.on_file import Enforcement, Exhibit, FiledEffect, Lift, Profile, Sum
+from schemas.records import (
+    INPUT_RECORDS,
+    AppealId,
+    CaseId,
+    EnforcementId,
+    Millis,
+    Record,
+    ReviewerId,
+    TimerFired,
+    UserId,
+)
+from schemas.vocabulary import (
+    Action,
+    AppealFlag,
+    AppealGround,
+    Automation,
+    Band,
+    CaseState,
+    Category,
+    EffectKind,
+    EvidenceKind,
+    Ground,
+    Operation,
+    Outcome,
+    RefusalReason,
+    SellerTier,
+    TargetKind,
+)
+from tests.unit.builders import (
+    DAY,
+    HOUR,
+    RULEBOOK,
+    T0,
+    USER,
+    Life,
+    a_claim,
+    a_decision,
+    a_profile,
+    after,
+    an_appeal,
+    an_enforcement,
+    decided,
+    some_evidence,
+)
+
+GOLDEN = Path(__file__).with_name("golden_dossier.hex")
+
+
+def test_every_input_and_the_timer_have_a_handler_and_nothing_else_has() -> None:
+    assert set(HANDLERS) == {*INPUT_RECORDS, TimerFired}
+
+
+def test_record_without_a_handler_is_a_defect() -> None:
+    with pytest.raises(UnknownRecordError):
+        handle(new_dossier(USER), Record(), Life())  # type: ignore[arg-type]
+
+
+def test_tables_over_closed_lists_are_total() -> None:
+    assert set(refusal.REDRESS_OF_REFUSAL) == set(RefusalReason) - {RefusalReason.UNKNOWN}
+    assert set(RULEBOOK.tables.severity) == set(Action) - {Action.UNKNOWN}
+    assert set(RULEBOOK.tables.band_starts) == set(Band) - {Band.UNKNOWN}
+    assert set(RULEBOOK.tables.vulnerability) == set(AppealFlag) - {AppealFlag.UNKNOWN}
+    assert Outcome.UNKNOWN not in review.REVIEWERS_OUTCOMES
+
+
+def test_new_dossier_is_empty_and_small() -> None:
+    dossier = new_dossier(USER)
+    assert next_due(dossier) is None
+    assert len(encode_dossier(dossier)) < 30
+
+
+def test_dossier_of_a_user_with_one_enforcement_is_small() -> None:
+    assert len(encode_dossier(after(an_enforcement()).dossier)) < 450
+
+
+def test_closed_case_is_kept_short() -> None:
+    with_case = encode_dossier(after(an_enforcement(), an_appeal()).dossier)
+    without = encode_dossier(after(an_enforcement()).dossier)
+    closed = encode_dossier(decided(Outcome.UPHELD).dossier)
+    assert len(closed) - len(without) < (len(with_case) - len(without)) / 3
+
+
+def everything() -> Dossier:
+    """A dossier in which every field of every part has a value of its own."""
+    euros = Sum(Decimal("12.3400"), "EUR")
+    exhibit = Exhibit("x-1", EvidenceKind.VIDEO, "s3://x-1", "00ff")
+    return Dossier(
+        user_id=USER,
+        seq=7,
+        due=Millis(T0 + 5),
+        profile=Profile(
+            at=Millis(T0),
+            language="de",
+            region="AT",
+            tier=SellerTier.TOP_SELLER,
+            lifetime_value=euros,
+            reach=9,
+            is_minor=True,
+            safety_flag=True,
+        ),
+        enforcements={
+            EnforcementId("e-1"): Enforcement(
+                version=2,
+                action=Action.PAYOUT_LOSS,
+                target_kind=TargetKind.PAYOUT,
+                target_id="p-1",
+                noticed_at=Millis(T0 + 1),
+                issued_at=Millis(T0),
+                ends_at=Millis(T0 + 2),
+                content_hash="h",
+                scope=["DE"],
+                policy="fees",
+                policy_version="3",
+                ground=Ground.DECISION_GROUND_ILLEGAL_CONTENT,
+                category=Category.STATEMENT_CATEGORY_SCAMS_AND_FRAUD,
+                automation=Automation.AUTOMATED_DECISION_PARTIALLY,
+                detector="d",
+                detector_version="4",
+                statement_of_reasons_id="s-1",
+                facts_ref="s3://facts",
+                evidence=[exhibit],
+                effects=[FiledEffect("f-1", "ledger", EffectKind.MONEY_TAKEN, {"account": "7"}, euros)],
+                amount=euros,
+                strikes=3,
+                caused_by=EnforcementId("e-0"),
+                appealable=False,
+                appeal_until=Millis(T0 + 3),
+                barred=[ReviewerId("r-1")],
+                lift=Lift(Millis(T0 + 4), True, euros),
+                returned={"f-1": euros},
+                reversed_version=1,
+                upheld_version=1,
+                moot=True,
+                case_id=CaseId("c-1"),
+                filed=True,
+            )
+        },
+        parked=[Parked(Millis(T0 + 6), an_appeal(event_id="ev-1"))],
+        cases={
+            CaseId("c-1"): OpenCase(
+                case_id=CaseId("c-1"),
+                version=2,
+                appeal_id=AppealId("a-1"),
+                enforcement_id=EnforcementId("e-1"),
+                submitted_at=Millis(T0),
+                opened_at=Millis(T0 + 1),
+                due_at=Millis(T0 + 2),
+                language="de",
+                region="AT",
+                state=CaseState.CLAIMED,
+                pod="general",
+                band=Band.P1,
+                score=600,
+                parts=[Part("severity", 0.5, 0.3, 150.0, "why")],
+                rank_at=Millis(T0 + 3),
+                promised_at=Millis(T0 + 4),
+                rule="default",
+                because="no other rule",
+                digest="00",
+                grounds=[AppealGround.NOT_MINE],
+                flags=[AppealFlag.MINOR],
+                notes=[Note(AppealId("a-1"), Millis(T0), "s3://a-1", "ff")],
+                evidence=[exhibit],
+                changed=True,
+                excluded=[ReviewerId("r-1")],
+                lease=Lease(ReviewerId("r-2"), Millis(T0), Millis(T0 + 9)),
+                expires_at=Millis(T0 + 8),
+                overdue=True,
+                last_review="ev-2",
+            )
+        },
+        decided={CaseId("c-0"): Decided(AppealId("a-0"), Outcome.OVERTURNED, 4, "ev-3", confirmed=True)},
+        answered={AppealId("a-9"): True},
+        early_withdrawals=[AppealId("a-8")],
+        early_lifts={EnforcementId("e-8"): Lift(Millis(T0), False, None)},
+        reversals={
+            "v-1": Reversal(
+                case_id=CaseId("c-2"),
+                appeal_id=AppealId("a-2"),
+                enforcement_id=EnforcementId("e-2"),
+                version=1,
+                target_kind=TargetKind.ACCOUNT,
+                target_id="u-1",
+                content_hash="h",
+                ordered_at=Millis(T0),
+                language="de",
+                strikes=1,
+                orders=[Order("o-1", "ledger", Operation.REPAY, "f-1", {"k": "v"}, euros, True, True, "ev-4")],
+                attempt=2,
+                retry_at=Millis(T0 + 7),
+                stalled=True,
+            )
+        },
+        immunities=[Immunity("l-1", "h", "fees")],
+        tallies={"d": Tally(1, 2)},
+        counts=Counts(1, 2, 3, 4, 5, 6, 7),
+    )
+
+
+def test_golden_dossier_leaves_no_field_at_its_default() -> None:
+    missing: list[str] = []
+    _look_for_defaults(everything(), missing)
+    assert missing == []
+
+
+def _look_for_defaults(value: Any, missing: list[str]) -> None:
+    if isinstance(value, msgspec.Struct) and not isinstance(value, Record):
+        for field in msgspec.structs.fields(value):
+            held = getattr(value, field.name)
+            if field.default is not msgspec.NODEFAULT and held == field.default:
+                missing.append(f"{type(value).__name__}.{field.name}")
+            if field.default_factory is not msgspec.NODEFAULT and held == field.default_factory():
+                missing.append(f"{type(value).__name__}.{field.name}")
+            _look_for_defaults(held, missing)
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _look_for_defaults(item, missing)
+
+
+def test_every_field_survives_storage() -> None:
+    assert decode_dossier(encode_dossier(everything())) == everything()
+
+
+def test_bytes_of_a_dossier_are_golden() -> None:
+    """Stored dossiers must stay readable: a difference here needs a default, or a new format and its decoder."""
+    golden = bytes.fromhex(GOLDEN.read_text(encoding="ascii"))
+    assert golden[0] == codec.FORMAT
+    assert decode_dossier(golden) == everything()
+    assert encode_dossier(everything()) == golden
+
+
+def test_short_keys_are_not_used_twice() -> None:
+    for struct in (Dossier, Enforcement, Profile, OpenCase, Reversal):
+        keys = [field.encode_name for field in msgspec.structs.fields(struct)]
+        assert len(set(keys)) == len(keys)
+        assert all(len(key) <= 2 for key in keys), "a long key costs its length in every dossier"
+
+
+def test_field_of_a_newer_version_is_passed_over() -> None:
+    raw = msgspec.msgpack.decode(encode_dossier(everything())[1:])
+    raw["zz"] = "from the future"
+    assert decode_dossier(bytes([codec.FORMAT]) + msgspec.msgpack.encode(raw)) == everything()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"\x63abc", b"\x01", b"\x01\xc1", b"\x01\x80"])
+def test_bytes_that_are_no_dossier_are_named_as_such(data: bytes) -> None:
+    with pytest.raises(DossierUnreadableError):
+        decode_dossier(data)
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_same_life_gives_the_same_bytes_in_every_process(seed: str) -> None:
+    """Nothing rests on the order of a set or on a hash: those differ between processes."""
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-c", "from tests.unit.test_fold import life_in_bytes; print(life_in_bytes())"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+    )
+    assert ran.stdout.strip() == life_in_bytes()
+
+
+def life_in_bytes() -> str:
+    """A digest of everything that a busy life emits and stores."""
+    numbers = itertools.count()
+    life = Life()
+    flags = [AppealFlag.PERSONAL_SAFETY, AppealFlag.MINOR, AppealFlag.LEGAL_ORDER]
+    for event in (
+        a_profile(is_minor=True),
+        an_enforcement(evidence=[some_evidence("x-1"), some_evidence("x-2")], strikes=1),
+        an_enforcement(enforcement_id=EnforcementId("e-2")),
+        an_appeal(flags=flags, grounds=list(AppealGround)),
+        an_appeal(appeal_id="a-2", enforcement_id=EnforcementId("e-3")),
+        a_claim(T0 + HOUR),
+        a_decision(T0 + HOUR, cited=["x-2", "x-1"]),
+    ):
+        life.send(msgspec.structs.replace(event, event_id=f"ev-{next(numbers)}"))
+    life.wait_until(T0 + 90 * DAY)
+    parts = [(e.topic, e.key, e.record) for e in life.out]
+    return hashlib.sha256(msgspec.msgpack.encode(parts) + encode_dossier(life.dossier)).hexdigest()
+
+
+def test_user_of_a_dossier_is_the_users() -> None:
+    assert new_dossier("u-9").user_id == UserId("u-9")

@@ -1,0 +1,203 @@
+"""The first valid review event wins; every other one is one line with its reason and changes nothing."""
+
+import pytest
+
+from processors.errors import UnknownSymbolError
+from processors.fold import encode_dossier
+from processors.reasons import ReviewRefusal
+from processors.review import REVIEWERS_OUTCOMES
+from schemas.records import InputRecord
+from schemas.vocabulary import CaseEventKind, CaseState, NoticeKind, Outcome, Redress
+from tests.unit.builders import (
+    HOUR,
+    MINUTE,
+    RULEBOOK,
+    T0,
+    Life,
+    a_claim,
+    a_decision,
+    a_release,
+    a_withdrawal,
+    after,
+    an_appeal,
+    an_enforcement,
+    decided,
+    some_evidence,
+)
+
+T1 = T0 + HOUR + MINUTE
+
+
+def opened() -> Life:
+    return after(an_enforcement(decided_by="r-9", evidence=[some_evidence("x-1")]), an_appeal())
+
+
+def claimed() -> Life:
+    life = opened()
+    life.send(a_claim(T1))
+    return life
+
+
+def assert_rejected(life: Life, event: InputRecord, reason: ReviewRefusal) -> None:
+    """One line with the reason, and the dossier as it was but for the line's number."""
+    seq = life.dossier.seq
+    before = encode_dossier(life.dossier)
+    [emission] = life.send(event)
+    line = life.lines()[-1]
+    assert emission.topic == "case.events"
+    assert (line.kind, line.reason, line.cause_id) == (CaseEventKind.REVIEW_REJECTED, reason, event.event_id)
+    life.dossier.seq = seq
+    assert encode_dossier(life.dossier) == before
+
+
+def test_claim_is_a_lease_with_an_end() -> None:
+    case = claimed().published()[-1]
+    assert case.claim is not None
+    assert (case.claim.reviewer, case.claim.since, case.claim.until) == ("r-1", T1, T1 + 30 * MINUTE)
+    assert (case.state, case.version) == (CaseState.CLAIMED, 2)
+
+
+def test_holder_renews_by_claiming_again() -> None:
+    life = claimed()
+    life.send(a_claim(T1 + MINUTE, version=2))
+    claim = life.published()[-1].claim
+    assert claim is not None
+    assert (claim.since, claim.until) == (T1, T1 + 31 * MINUTE)
+    assert life.kinds()[-1] is CaseEventKind.CLAIM_RENEWED
+
+
+def test_lease_ends_by_itself_and_the_case_keeps_its_rank() -> None:
+    life = claimed()
+    life.wait_until(T1 + 30 * MINUTE)
+    first, last = life.published()[0], life.published()[-1]
+    assert life.kinds()[-1] is CaseEventKind.CLAIM_EXPIRED
+    assert (last.claim, last.state, last.rank_at) == (None, CaseState.QUEUED, first.rank_at)
+
+
+def test_released_case_keeps_its_rank() -> None:
+    life = claimed()
+    life.send(a_release(T1 + 1))
+    first, last = life.published()[0], life.published()[-1]
+    assert (last.claim, last.state, last.rank_at, last.version) == (None, CaseState.QUEUED, first.rank_at, 3)
+
+
+def test_second_reviewer_is_turned_away() -> None:
+    assert_rejected(claimed(), a_claim(T1 + 1, actor="r-2", version=2), ReviewRefusal.ALREADY_CLAIMED)
+
+
+def test_of_two_reviewers_who_saw_the_same_version_the_first_wins() -> None:
+    assert_rejected(claimed(), a_claim(T1 + 1, actor="r-2", version=1), ReviewRefusal.STALE_VERSION)
+
+
+def test_original_decider_may_not_claim() -> None:
+    assert_rejected(opened(), a_claim(T1, actor="r-9"), ReviewRefusal.REVIEWER_EXCLUDED)
+
+
+def test_reviewer_of_an_earlier_case_may_not_claim_the_next() -> None:
+    life = decided(Outcome.UPHELD)
+    life.dossier.enforcements["e-1"].upheld_version = 0
+    life.send(an_appeal(appeal_id="a-2", at=T0 + 3 * HOUR))
+    assert_rejected(life, a_claim(T0 + 3 * HOUR, appeal_id="a-2"), ReviewRefusal.REVIEWER_EXCLUDED)
+
+
+def test_stale_version_is_rejected_for_every_review_event() -> None:
+    for event in (a_claim(T1, version=9), a_release(T1, version=9), a_decision(T1, version=9)):
+        assert_rejected(claimed(), event, ReviewRefusal.STALE_VERSION)
+
+
+def test_unknown_case_is_rejected_for_every_review_event() -> None:
+    for event in (a_claim(T1, appeal_id="?"), a_release(T1, appeal_id="?"), a_decision(T1, appeal_id="?")):
+        assert_rejected(opened(), event, ReviewRefusal.UNKNOWN_CASE)
+
+
+def test_closed_case_is_rejected_for_every_review_event() -> None:
+    for event in (a_claim(T1, version=2), a_release(T1), a_decision(T1)):
+        life = opened()
+        life.send(a_withdrawal(at=T1))
+        assert_rejected(life, event, ReviewRefusal.CASE_CLOSED)
+
+
+def test_release_and_decision_need_a_claim() -> None:
+    for event in (a_release(T1, version=1), a_decision(T1, version=1)):
+        assert_rejected(opened(), event, ReviewRefusal.NOT_CLAIMED)
+
+
+def test_release_and_decision_are_the_holders() -> None:
+    for event in (a_release(T1, actor="r-2"), a_decision(T1, actor="r-2")):
+        assert_rejected(claimed(), event, ReviewRefusal.NOT_THE_HOLDER)
+
+
+def test_holder_who_became_excluded_may_not_decide() -> None:
+    life = claimed()
+    life.case().excluded.append("r-1")
+    assert_rejected(life, a_decision(T1 + 1), ReviewRefusal.REVIEWER_EXCLUDED)
+
+
+def test_decision_after_the_lease_has_ended_is_rejected_even_if_no_timer_fired() -> None:
+    life = claimed()
+    life.send(a_decision(T1 + 30 * MINUTE))
+    assert [line.kind for line in life.lines()[-2:]] == [CaseEventKind.CLAIM_EXPIRED, CaseEventKind.REVIEW_REJECTED]
+    assert life.lines()[-1].reason == ReviewRefusal.STALE_VERSION
+
+
+def test_cited_evidence_must_be_on_the_case() -> None:
+    assert_rejected(claimed(), a_decision(T1, cited=["x-1", "x-404"]), ReviewRefusal.EVIDENCE_UNKNOWN)
+    life = claimed()
+    life.send(a_decision(T1, cited=["x-1"]))
+    assert life.kinds().count(CaseEventKind.CASE_DECIDED) == 1
+
+
+@pytest.mark.parametrize("outcome", [o for o in Outcome if o not in REVIEWERS_OUTCOMES and o is not Outcome.UNKNOWN])
+def test_outcomes_that_no_reviewer_decides_are_rejected(outcome: Outcome) -> None:
+    assert_rejected(claimed(), a_decision(T1, outcome), ReviewRefusal.OUTCOME_NOT_SUPPORTED)
+
+
+def test_outcome_of_a_newer_version_is_a_dead_letter() -> None:
+    with pytest.raises(UnknownSymbolError):
+        claimed().send(a_decision(T1, Outcome.UNKNOWN))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UPHELD, Outcome.OVERTURNED])
+def test_decision_closes_the_case_with_everything_it_saw(outcome: Outcome) -> None:
+    life = claimed()
+    life.send(a_decision(T1 + 1, outcome, cited=["x-1"]))
+    [line] = life.lines(CaseEventKind.CASE_DECIDED)
+    assert (line.outcome, line.actor, line.state, line.case_version) == (outcome, "r-1", CaseState.DECIDED, 3)
+    assert line.rulebook_digest == RULEBOOK.digest
+    assert line.saw["triage_digest"] == RULEBOOK.digest
+    assert line.saw["enforcement_version"] == "1"
+    assert line.saw["cited_evidence"] == "x-1"
+    assert line.saw["reviewer"] == "r-1"
+    assert line.saw["decision_policy_version"] == "2025-03"
+    assert line.saw["score"] == str(line.score)
+    assert line.saw["detector"] == "fake-finder"
+    assert line.saw["excluded_reviewers"] == "r-9"
+    assert life.on_pods() == {}
+    assert life.case_count() == 0
+
+
+def test_notice_of_a_decision_has_reasons_and_redress() -> None:
+    [notice] = decided(Outcome.UPHELD).notices(NoticeKind.DECIDED)
+    assert notice.outcome is Outcome.UPHELD
+    assert notice.reasons_ref == "s3://reasons/1"
+    assert notice.redress == [Redress.OUT_OF_COURT_SETTLEMENT, Redress.COURT]
+
+
+@pytest.mark.parametrize("make", [a_claim, a_release, a_decision])
+def test_accepted_review_event_delivered_again_is_silent(make: object) -> None:
+    life = opened() if make is a_claim else claimed()
+    event = make(T1 + 1)  # type: ignore[operator]
+    assert life.send(event)
+    assert life.send(event) == []
+
+
+def test_very_long_list_of_citations_still_fits_the_line() -> None:
+    names = [f"evidence-with-a-long-name-{n:04}" for n in range(100)]
+    life = after(an_enforcement(evidence=[some_evidence(n) for n in names]))
+    life.send(an_appeal(evidence=[some_evidence("y" * 200 + str(n)) for n in range(100)]))
+    life.send(a_claim(T1))
+    everything = [x.evidence_id for x in life.case().evidence]
+    assert len(everything) == 200
+    life.send(a_decision(T1, cited=everything))
+    cited = life.lines(CaseEventKind.CASE_DECIDED)[0].saw["cited_evidence"]
+    assert cited.startswith("200 names, sha256 ")

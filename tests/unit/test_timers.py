@@ -1,0 +1,96 @@
+"""What comes due is done once, in due order, whenever the engine gets round to it."""
+
+from processors.fold import decode_dossier, encode_dossier, next_due
+from schemas.records import EnforcementId
+from schemas.vocabulary import CaseEventKind, CaseState
+from tests.unit.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    T0,
+    a_claim,
+    a_lift,
+    a_profile,
+    after,
+    an_appeal,
+    an_enforcement,
+    decided,
+)
+
+
+def test_nothing_is_due_for_a_quiet_user() -> None:
+    assert next_due(after(a_profile(), an_enforcement(ends_at=T0 + DAY)).dossier) is None
+
+
+def test_next_timer_is_the_earliest_of_all() -> None:
+    life = after(an_appeal(at=T0, appeal_id="parked", enforcement_id=EnforcementId("e-9")))
+    assert next_due(life.dossier) == T0 + 7 * DAY
+    life.send(an_enforcement(ends_at=T0 + 3 * DAY))
+    life.send(an_appeal())
+    assert next_due(life.dossier) == T0 + 3 * DAY
+    life.send(a_claim(T0 + 2 * HOUR))
+    assert next_due(life.dossier) == T0 + 2 * HOUR + 30 * MINUTE
+
+
+def test_timer_before_its_time_does_nothing() -> None:
+    life = after(an_enforcement(), an_appeal())
+    before = encode_dossier(life.dossier)
+    assert life.wait_until(T0 + HOUR + 1) == []
+    assert encode_dossier(life.dossier) == before
+
+
+def test_missed_deadline_is_said_once() -> None:
+    life = after(an_enforcement(), an_appeal())
+    due_at = life.case().due_at
+    assert due_at == T0 + HOUR + 28 * DAY
+    assert life.wait_until(due_at - 1) == []
+    life.wait_until(due_at)
+    life.wait_until(due_at + 90 * DAY)
+    assert life.kinds() == [CaseEventKind.CASE_OPENED, CaseEventKind.DEADLINE_MISSED]
+    assert life.case().state is CaseState.QUEUED
+    assert next_due(life.dossier) is None
+
+
+def test_much_that_is_due_at_once_is_done_in_due_order() -> None:
+    life = after(
+        an_enforcement(ends_at=T0 + 20 * DAY, strikes=1),
+        an_appeal(),
+        an_appeal(appeal_id="parked", enforcement_id=EnforcementId("e-9"), at=T0 + 2 * HOUR),
+        a_claim(T0 + 2 * HOUR),
+    )
+    life.out.clear()
+    life.wait_until(T0 + 90 * DAY)
+    assert life.kinds() == [
+        CaseEventKind.CLAIM_EXPIRED,
+        CaseEventKind.APPEAL_REFUSED,
+        CaseEventKind.ENFORCEMENT_CHANGED,
+        CaseEventKind.DEADLINE_MISSED,
+    ]
+    assert [line.cause_id.split(":")[1] for line in life.lines()] == ["lease", "parking", "expiry", "deadline"]
+
+
+def test_case_that_an_earlier_timer_closed_has_no_later_ones() -> None:
+    life = after(an_enforcement(ends_at=T0 + DAY), an_appeal())
+    life.wait_until(T0 + 90 * DAY)
+    assert life.kinds() == [CaseEventKind.CASE_OPENED, CaseEventKind.CASE_DECIDED]
+
+
+def test_result_does_not_depend_on_whether_the_timer_or_the_next_event_came_first() -> None:
+    lives = [after(an_enforcement(ends_at=T0 + DAY, strikes=1), an_appeal(at=T0)) for _ in range(2)]
+    lift = a_lift(at=T0 + 40 * DAY)
+    lives[0].wait_until(T0 + 40 * DAY)
+    for life in lives:
+        life.send(lift)
+    first, second = ([line.kind for line in life.lines()] for life in lives)
+    assert first == second
+    assert encode_dossier(lives[0].dossier) == encode_dossier(lives[1].dossier)
+
+
+def test_timers_survive_storage() -> None:
+    life = decided()
+    due = next_due(life.dossier)
+    assert due is not None
+    life.dossier = decode_dossier(encode_dossier(life.dossier))
+    assert next_due(life.dossier) == due
+    life.wait_until(due)
+    assert life.orders()[-1].attempt == 2
