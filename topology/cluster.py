@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
@@ -16,6 +18,8 @@ from topology.engine.errors import Misconfigured
 from topology.topics import Register, Role, Topic
 
 TIMEOUT_S = 15.0
+AWAIT_S = 0.1
+"""Between two looks for a topic that was just created."""
 
 
 @dataclass
@@ -150,10 +154,11 @@ class Cluster:
 
     def _await(self, names: list[str]) -> None:
         """A created topic may take a moment to be in every broker's metadata."""
-        for _ in range(100):
-            if set(names) <= set(self.partitions()):
-                return
-        raise Misconfigured(f"topics were created but do not appear: {', '.join(names)}")
+        deadline = time.monotonic() + TIMEOUT_S
+        while not set(names) <= set(self.partitions()):
+            if time.monotonic() > deadline:
+                raise Misconfigured(f"topics were created but do not appear: {', '.join(names)}")
+            time.sleep(AWAIT_S)
 
     def check(self) -> int:
         """Refuse to start on a cluster that would give wrong results.

@@ -8,7 +8,7 @@ import msgspec
 from pydantic import JsonValue
 
 from schemas.records import INPUT_RECORDS, AppealSubmitted, Record
-from topology.replay.faults import Fault, Place, nearest
+from topology.replay.faults import Fault, Place, dotted, nearest
 from topology.replay.mapping import Mapping, Step
 from topology.replay.templates import TemplateError, compile_literal, names
 
@@ -110,18 +110,24 @@ def _constant(literal: JsonValue, wanted: object, place: Place) -> Iterator[Faul
 
 def _step(mapping: Mapping, step: Step, place: Place) -> Iterator[Fault]:
     source = mapping.source
-    for key, columns in (("when", list(step.when)), ("given", step.given), ("missing", step.missing)):
+    for column in step.when:
+        yield from _column(mapping, column, (*place, "when", column))
+    for key, columns in (("given", step.given), ("missing", step.missing)):
         for index, column in enumerate(columns):
-            yield from _column(mapping, column, (*place, key, column if key == "when" else index))
-    bound: dict[str, set[str] | None] = dict.fromkeys(source.known - set(source.lists))
-    bound.update(dict.fromkeys(mapping.values))
-    taken = source.known | set(mapping.values)
+            yield from _column(mapping, column, (*place, key, index))
     for name, column in step.for_each.items():
         yield from _column(mapping, column, (*place, "for_each", name), source.lists)
-        bound[name] = None
+    yield from _join(mapping, step, place)
+    yield from _bindings(mapping, step, place)
+
+
+def _bindings(mapping: Mapping, step: Step, place: Place) -> Iterator[Fault]:
+    """The names that the step binds, and what its templates make of them."""
+    bound: dict[str, set[str] | None] = dict.fromkeys(mapping.source.known - set(mapping.source.lists))
+    bound.update(dict.fromkeys([*mapping.values, *step.for_each]))
     if step.join is not None:
-        yield from _join(mapping, step, place)
         bound[step.join.name] = joined_fields(step.join.records) if step.join.records in TYPES else set()
+    taken = mapping.source.known | set(mapping.values)
     for name in (*step.for_each, *([step.join.name] if step.join else []), *step.set):
         if name in taken:
             yield place, f"{name!r} is a column or a value already; choose another name"
@@ -134,7 +140,7 @@ def _step(mapping: Mapping, step: Step, place: Place) -> Iterator[Fault]:
             continue
         for field, literal in mapping.records[template].fields.items():
             for at, text in _names(literal, bound, ("records", template, "fields", field)):
-                yield at, f"{text} (as filled by {'.'.join(map(str, place))})"
+                yield at, f"{text} (as filled by {dotted(place)})"
 
 
 def _join(mapping: Mapping, step: Step, place: Place) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +101,8 @@ def _embedded(plan: Plan, settings: Settings, wanted: Wanted, console: Console) 
                     "redis": services.redis_url,
                     "topic_prefix": f"{settings.topic_prefix}{name}.",
                     "group": f"{settings.group}-{name}",
+                    # Clients that outlive their broker by a moment complain; what matters is raised.
+                    "kafka_options": {"log_level": "2", **settings.kafka_options},
                 }
             )
             if services.kafka is None:
@@ -126,7 +128,7 @@ def _into_topics(plan: Plan, settings: Settings, wanted: Wanted, console: Consol
 
 
 @contextlib.contextmanager
-def _bar(console: Console | None, what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(console: Console | None, what: str, total: int) -> Generator[Callable[[int], None]]:
     if console is None:
         yield lambda _done: None
         return

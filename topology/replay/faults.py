@@ -42,7 +42,7 @@ def repeated(node: yaml.Node, place: Place = ()) -> Iterator[Fault]:
     if isinstance(node, yaml.MappingNode):
         for key, _ in node.value:
             if key.value in seen:
-                yield (*place, key.value), "is given twice"
+                yield (*place, key.value), f"is given twice, again in line {key.start_mark.line + 1}"
             seen.add(key.value)
     for step, child, _ in _children(node):
         yield from repeated(child, (*place, step))

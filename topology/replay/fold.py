@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from topology.cluster import Cluster
 from topology.engine.clients import BrokerOffsets, NoMetrics
@@ -18,6 +18,10 @@ from topology.worker import build, redis_client, wire
 
 LOOK_S = 0.2
 """How often an idle worker's offsets are compared with the ends."""
+BROKER_S = 30.0
+"""One question to the broker."""
+PATIENCE_S = 60.0
+"""How long the broker may not know the group's offsets."""
 
 
 def nothing_to_check() -> None:
@@ -75,23 +79,41 @@ class _End:
     """Has the group committed everything up to the ends of its inputs?"""
 
     def __init__(self, kafka: Mapping[str, Any], group: str, inputs: tuple[str, ...], partitions: int) -> None:
-        offsets = BrokerOffsets(kafka)
-        numbers = list(range(partitions))
-        self._bounds = {topic: offsets.bounds(topic, numbers, 30.0) for topic in inputs}
+        self._offsets = BrokerOffsets(kafka)
+        self._inputs = inputs
+        self._numbers = list(range(partitions))
+        self._ends: dict[tuple[str, int], int] | None = None
+        """Where each partition that holds anything ends; nothing comes later."""
+        self._silent_since: float | None = None
         # Only asks for the group's offsets; it never joins.
         self._reader = Consumer({**kafka, "group.id": group, "enable.auto.commit": False})
 
     def reached(self) -> bool:
-        """True when nothing is left."""
-        open_ = [
-            TopicPartition(topic, number)
-            for topic, bounds in self._bounds.items()
-            for number, (first, end) in bounds.items()
-            if end > first
-        ]
-        return all(
-            tp.offset >= self._bounds[tp.topic][tp.partition][1] for tp in self._reader.committed(open_, timeout=30.0)
-        )
+        """True when nothing is left; False also while new topics get their leaders and the group its coordinator."""
+        try:
+            left = self._left()
+        except KafkaException:
+            # Which errors pass is not marked here: a fresh broker gives several. One that stays is raised.
+            if self._silent_since is None:
+                self._silent_since = time.monotonic()
+            if time.monotonic() - self._silent_since > PATIENCE_S:
+                raise
+            return False
+        self._silent_since = None
+        return not left
+
+    def _left(self) -> bool:
+        if self._ends is None:
+            bounds = {topic: self._offsets.bounds(topic, self._numbers, BROKER_S) for topic in self._inputs}
+            self._ends = {
+                (topic, number): end
+                for topic, found in bounds.items()
+                for number, (first, end) in found.items()
+                if end > first
+            }
+        open_ = [TopicPartition(topic, number) for topic, number in self._ends]
+        committed = self._reader.committed(open_, timeout=BROKER_S) if open_ else []
+        return any(tp.offset < self._ends[tp.topic, tp.partition] for tp in committed)
 
     def close(self) -> None:
         """Let go of the connection."""

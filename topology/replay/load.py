@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -101,7 +102,8 @@ class _Loader:
                 "enable.idempotence": True,
                 "linger.ms": 20,
                 "queue.buffering.max.messages": 500_000,
-            }
+            },
+            logger=logging.getLogger("librdkafka"),
         )
 
     def send(self, timestamp: int, record: Record) -> None:

@@ -181,9 +181,7 @@ class Mapper:
             if step is not None:
                 yield from self._fill(row, step, scopes, only=cls)
 
-    def _fill(
-        self, row: Row, step: Step, scopes: list[Scope], only: type[Record] | None = None
-    ) -> Iterator[Record]:
+    def _fill(self, row: Row, step: Step, scopes: list[Scope], only: type[Record] | None = None) -> Iterator[Record]:
         for scope in scopes:
             for name in step.emit:
                 template = self._templates[name]

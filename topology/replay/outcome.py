@@ -7,7 +7,7 @@ code that decided.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -58,21 +58,19 @@ def read_outcomes(kafka: Mapping[str, Any], register: Register, codec: Codec) ->
     """Read the audit, the dead letters and, for the digest, every other output, from begin to end."""
     outcomes = Outcomes()
     chains: dict[tuple[str, bytes], Any] = {}
-    audit = register.by_name[AUDIT]
-    for topic in register.topics:
-        if topic.role not in (Role.OUTPUT, Role.DEAD_LETTERS):
+    topics = {register.on_cluster(t.name): t for t in register.topics if t.role in (Role.OUTPUT, Role.DEAD_LETTERS)}
+    for message in read_all(kafka, list(topics)):
+        topic = topics[message.topic() or ""]
+        if topic.role is Role.DEAD_LETTERS:
+            _dead_letter(outcomes, message)
             continue
-        for message in read_topic(kafka, register.on_cluster(topic.name)):
-            if topic.role is Role.DEAD_LETTERS:
-                _dead_letter(outcomes, message)
-                continue
-            chain = chains.setdefault((topic.name, message.key() or b""), sha256())
-            chain.update(sha256(message.value() or b"").digest())
-            value = message.value()
-            if topic is audit and value is not None:
-                event = codec.decode(value, topic.allowed)
-                if isinstance(event, CaseEvent):
-                    _line(outcomes, event)
+        value = message.value()
+        chain = chains.setdefault((topic.name, message.key() or b""), sha256())
+        chain.update(sha256(value or b"").digest())
+        if topic.name == AUDIT and value is not None:
+            event = codec.decode(value, topic.allowed)
+            if isinstance(event, CaseEvent):
+                _line(outcomes, event)
     whole = sha256()
     for (name, key), chain in sorted(chains.items(), key=lambda item: item[0]):
         whole.update(sha256(name.encode() + b"\0" + key).digest() + chain.digest())
@@ -80,12 +78,12 @@ def read_outcomes(kafka: Mapping[str, Any], register: Register, codec: Codec) ->
     return outcomes
 
 
-def read_topic(kafka: Mapping[str, Any], topic: str) -> Iterator[Message]:
-    """All committed records of a topic, partition by partition."""
+def read_all(kafka: Mapping[str, Any], topics: Sequence[str]) -> Iterator[Message]:
+    """All committed records of these topics; each partition's in its order, the partitions in none."""
     reader = Consumer(
         {
             **kafka,
-            "group.id": f"{topic}-reader",
+            "group.id": "replay-reader",  # only a name: nothing is committed under it
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -93,24 +91,22 @@ def read_topic(kafka: Mapping[str, Any], topic: str) -> Iterator[Message]:
         }
     )
     try:
-        partitions = len(reader.list_topics(topic, timeout=30.0).topics[topic].partitions)
-        for number in range(partitions):
-            reader.assign([TopicPartition(topic, number, 0)])
-            yield from _to_end(reader)
+        found = reader.list_topics(timeout=30.0).topics
+        parts = [TopicPartition(topic, number, 0) for topic in topics for number in found[topic].partitions]
+        reader.assign(parts)
+        left = len(parts)
+        while left:
+            # Waits until the batch is full or the time is over: a long time-out would be waited out at the end.
+            for message in reader.consume(1_000, timeout=0.1):
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+                    left -= 1
+                elif not error.retriable():
+                    raise KafkaException(error)
     finally:
         reader.close()
-
-
-def _to_end(reader: Consumer) -> Iterator[Message]:
-    while True:
-        for message in reader.consume(1_000, timeout=1.0):
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-                return
-            elif not error.retriable():
-                raise KafkaException(error)
 
 
 def _dead_letter(outcomes: Outcomes, message: Message) -> None:

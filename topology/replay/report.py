@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
+from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from topology.engine.errors import Misconfigured
 from topology.replay.balance import Balance, Dropped, Line
+
+WIDEST = 1_000
+"""Columns of an imagined screen, to see how wide a table would like to be."""
 
 
 def write_json(balance: Balance, path: Path) -> None:
@@ -28,10 +33,18 @@ def write_json(balance: Balance, path: Path) -> None:
 
 def show(balance: Balance, console: Console) -> None:
     """Print the table by year, what made no record, and whether the balance is even."""
-    console.print(_table(balance))
+    table = _table(balance, each=True)
+    if Measurement.get(console, console.options.update(width=WIDEST), table).maximum > console.width:
+        table = _table(balance, each=False)
+    console.print(table)
     _show_dropped("rows that made no record", balance.rows_skipped, console)
     _show_dropped("users named that made no record", balance.users_unmatched, console)
-    for title, counts in (("reviews rejected", balance.reviews_rejected), ("dead letters", balance.dead_letters)):
+    for title, counts in (
+        ("refused", balance.total.refused),
+        ("decided", balance.total.decided),
+        ("reviews rejected", balance.reviews_rejected),
+        ("dead letters", balance.dead_letters),
+    ):
         if counts:
             console.print(f"{title}: {_listed(counts)}", highlight=False)
     if not balance.processed:
@@ -49,37 +62,43 @@ def show(balance: Balance, console: Console) -> None:
         console.print("[green]even[/]    every appeal ended exactly once")
 
 
-def _table(balance: Balance) -> Table:
-    title = f"{balance.file}, mapping {balance.mapping}"
-    table = Table(title=title, caption="An appeal and what became of it count in the year in which it arrived.")
+def _table(balance: Balance, *, each: bool) -> Table:
+    """By year; with `each`, a column for each reason and outcome, else their sums."""
+    lines = [*balance.years.items(), ("total", balance.total)]
+    heads = [name for name, _ in _cells(balance, balance.total, each=each)]
+    table = Table(
+        title=f"{balance.file}, mapping {balance.mapping}",
+        caption="An appeal and what became of it count in the year in which it arrived.",
+        box=box.SIMPLE_HEAD,
+        padding=0 if not each else (0, 1, 0, 0),
+        pad_edge=False,
+    )
     table.add_column("year")
-    reasons = sorted(balance.total.refused)
-    outcomes = sorted(balance.total.decided)
-    heads = ["enforce-\nments", "lifted", "appeals"]
-    if balance.processed:
-        heads += ["cases", *(f"refused\n{reason.replace('_', ' ')}" for reason in reasons), "parked", "with-\ndrawn"]
-        heads += [*(f"decided\n{outcome}" for outcome in outcomes), "open", "dead\nletters"]
     for head in heads:
         table.add_column(head, justify="right")
-    lines = [*balance.years.items(), ("total", balance.total)]
     for index, (name, line) in enumerate(lines):
-        cells = [line.enforcements, line.lifted, line.appeals]
-        if balance.processed:
-            cells += _outcome_cells(line, reasons, outcomes)
-        table.add_row(name, *(f"{n:,}" if n else "·" for n in cells), end_section=index >= len(lines) - 2)
+        cells = [f"{n:,}" if n else "·" for _, n in _cells(balance, line, each=each)]
+        table.add_row(name, *cells, end_section=index == len(lines) - 2)
     return table
 
 
-def _outcome_cells(line: Line, reasons: list[str], outcomes: list[str]) -> list[int]:
-    return [
-        line.cases,
-        *(line.refused.get(reason, 0) for reason in reasons),
-        line.parked,
-        line.withdrawn,
-        *(line.decided.get(outcome, 0) for outcome in outcomes),
-        line.open,
-        line.dead_letters,
-    ]
+def _cells(balance: Balance, line: Line, *, each: bool) -> Iterator[tuple[str, int]]:
+    yield from (("enforce-\nments", line.enforcements), ("lifted", line.lifted), ("appeals", line.appeals))
+    if not balance.processed:
+        return
+    yield "cases", line.cases
+    yield from _spread("refused", line.refused, balance.total.refused, each=each)
+    yield from (("parked", line.parked), ("with-\ndrawn", line.withdrawn))
+    yield from _spread("decided", line.decided, balance.total.decided, each=each)
+    yield from (("open", line.open), ("dead\nletters", line.dead_letters))
+
+
+def _spread(what: str, counts: dict[str, int], all_counts: dict[str, int], *, each: bool) -> Iterator[tuple[str, int]]:
+    if not each:
+        yield what, sum(counts.values())
+        return
+    for name in sorted(all_counts):
+        yield "\n".join((what, *name.split("_"))), counts.get(name, 0)
 
 
 def _show_dropped(title: str, dropped: Iterable[Dropped], console: Console) -> None:
