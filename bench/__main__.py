@@ -75,9 +75,9 @@ def _round(kafka: str, redis: str, events: int, seed: int) -> dict[str, Result]:
     workload.create_topics(config, [prefix + name for name in names])
     workload.create_topics(config, [f"{prefix}engine-changelog"], **{"cleanup.policy": "compact"})
     Cluster(config, load_register(prefix, partitions=workload.PARTITIONS)).create_missing(1)
-    users = max(1, events // 10)
-    workload.load(config, workload.small_appeals(f"{prefix}appeals", events, users, seed))
-    workload.load(config, workload.appeals_and_enforcements(prefix, events, users, seed))
+    workload.load(config, workload.small_appeals(f"{prefix}appeals", events, max(1, events // 10), seed))
+    # Two enforcements and two appeals a user on average, all of the cases still open: more than a marketplace sees.
+    workload.load(config, workload.appeals_and_enforcements(prefix, events, max(1, events // 4), seed))
     results: dict[str, Result] = {}
     for name in ("raw", "naive", "engine", "appeals"):
         count = max(1, events // 5) if name == "naive" else events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from io import BytesIO
@@ -28,13 +29,16 @@ SMALL_APPEAL = fastavro.parse_schema(
         "type": "record",
         "name": "bench.SmallAppeal",
         "fields": [
+            {"name": "event_id", "type": "string"},
             {"name": "appeal_id", "type": "string"},
             {"name": "user_id", "type": "string"},
             {"name": "submitted_at", "type": "long"},
+            {"name": "enforcement_id", "type": "string"},
             {"name": "action", "type": "string"},
             {"name": "language", "type": "string"},
             {"name": "amount_cents", "type": "long"},
             {"name": "statement_ref", "type": "string"},
+            {"name": "statement_sha256", "type": "string"},
         ],
     }
 )
@@ -46,18 +50,21 @@ Row = tuple[str, bytes, bytes, int]
 
 
 def small_appeals(topic: str, events: int, users: int, seed: int) -> Iterator[Row]:
-    """Appeals of seven fields for the triage contenders."""
+    """Appeals for the triage contenders, flat, and about as long as an `AppealSubmitted` on the wire (256 bytes)."""
     rng = random.Random(seed)
     for i in range(events):
         user = f"user-{rng.randrange(users):07d}"
         record = {
+            "event_id": str(uuid.UUID(int=rng.getrandbits(128), version=4)),
             "appeal_id": f"appeal-{i:09d}",
             "user_id": user,
             "submitted_at": START_MS + i,
+            "enforcement_id": f"enforcement-{i:09d}",
             "action": rng.choice(ACTIONS),
             "language": rng.choice(LANGUAGES),
             "amount_cents": rng.randrange(0, 500_000),
             "statement_ref": f"s3://statements/{i:09d}",
+            "statement_sha256": f"{rng.getrandbits(256):064x}",
         }
         out = BytesIO()
         fastavro.schemaless_writer(out, SMALL_APPEAL, record)
