@@ -29,8 +29,8 @@ IMPLAUSIBLE_TIME = "implausible_time"
 HANDLER_RAISED = "handler_raised"
 TIMER_RAISED = "timer_raised"
 
-_TRACE_BYTES = 4_096
-"""A trace helps the on-call; more than a screen of it does not."""
+_TEXT_BYTES = 4_096
+"""A message and a trace help the on-call; more than a screen of each does not."""
 
 Header = tuple[str, bytes]
 
@@ -58,8 +58,9 @@ def about(exc: Exception, reason: str, *, topic: str, partition: int, offset: in
     trace = "" if isinstance(exc, Poison) else "".join(traceback.format_exception(exc))
     return [
         (EXCEPTION, f"{type(exc).__module__}.{type(exc).__qualname__}".encode()),
-        (MESSAGE, str(exc).encode()),
-        (STACKTRACE, trace.encode()[-_TRACE_BYTES:]),
+        # Both can hold what the record held: any text, lone surrogates included, of any length.
+        (MESSAGE, str(exc).encode(errors="backslashreplace")[:_TEXT_BYTES]),
+        (STACKTRACE, trace.encode(errors="backslashreplace")[-_TEXT_BYTES:]),
         (TOPIC, topic.encode()),
         (PARTITION, str(partition).encode()),
         (OFFSET, str(offset).encode()),

@@ -100,6 +100,21 @@ def is_fence(error: KafkaError) -> bool:
     return error.code() in _PRODUCER_FENCED or error.code() in _MEMBER_FENCED
 
 
+# What librdkafka calls it when another member joins with our `group.instance.id`.
+_SLOT_TAKEN_TEXT = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
+
+
 def is_slot_taken(error: KafkaError) -> bool:
-    """Does the error say that another process uses our `group.instance.id`?"""
-    return error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)  # noqa: SLF001
+    """Does the error say that another process uses our `group.instance.id`?
+
+    A consumer reports whatever ended it as `_FATAL`; then only the text says what it was.
+    """
+    code = error.code()
+    if code == KafkaError._FATAL:  # noqa: SLF001
+        return _SLOT_TAKEN_TEXT in error.str()
+    return code in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)  # noqa: SLF001
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Can the client that reported it do no more? A consumer's `_FATAL` does not carry the flag."""
+    return error.fatal() or error.code() == KafkaError._FATAL  # noqa: SLF001

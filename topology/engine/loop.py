@@ -35,6 +35,7 @@ from topology.engine.errors import (
     Retriable,
     SlotTaken,
     StateLost,
+    is_fatal,
     is_slot_taken,
 )
 from topology.engine.merge import Lane
@@ -250,11 +251,13 @@ class Worker(Generic[S]):
         horizon = max(partition.clock_ms, *(record[0] for record in records))
         due = partition.timers.until(horizon, self._config.batch_timers)
         if len(due) >= self._config.batch_timers:
-            # So many timers come first that they fill a batch of their own; the records wait.
-            partition.merge.put_back(records)
-            batch.plan(partition, [], due[-1][0])
-        else:
-            batch.plan(partition, records, horizon)
+            # So many timers that the batch takes only those, and of the records only what comes before the last of
+            # them: a record must never be overtaken by a timer, or the order would depend on the batches' sizes.
+            horizon = due[-1][0]
+            later = next((i for i, record in enumerate(records) if record[0] >= horizon), len(records))
+            partition.merge.put_back(records[later:])
+            del records[later:]
+        batch.plan(partition, records, horizon)
 
     def _throttle(self, partition: Partition) -> None:
         """Pause inputs of which enough waits for slower ones; resume those that were used up."""
@@ -281,7 +284,7 @@ class Worker(Generic[S]):
             raise SlotTaken(
                 f"another process runs as slot {self._config.slot!r} ({error.str()}); give each worker its own slot"
             )
-        if error.fatal():
+        if is_fatal(error):
             raise Misconfigured(f"the consumer cannot go on: {error.str()}")
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):  # noqa: SLF001
             raise Misconfigured(f"an input topic has gone: {error.str()}; run `recourse create-topics`")
@@ -341,25 +344,29 @@ class Worker(Generic[S]):
         """Hand the batch to the committer; in line when not pipelined."""
         self._in_flight = batch
         if self._committer is not None:
-            self._flight = self._committer.submit(self._make_durable, batch)
+            self._flight = self._committer.submit(self._make_durable, batch, self._checkpoints)
             return
-        self._make_durable(batch)
+        self._make_durable(batch, self._checkpoints)
         self._settled(batch)
 
-    def _make_durable(self, batch: Batch) -> None:
-        """Steps 4 to 7. Runs in the committer's thread; raises what the loop must do next."""
+    def _make_durable(self, batch: Batch, checkpoints: dict[int, int]) -> None:
+        """Steps 4 to 7. Runs in the committer's thread; raises what the loop must do next.
+
+        `checkpoints` are those of the assignment that the batch belongs to: one that outlives it must neither find
+        nor move those of the next, or its late apply could pass for a newer one.
+        """
         started = self._clock.monotonic()
         heads = self._producer.run(
             batch,
             inputs=self._app.inputs,
             changelog=self._app.changelog,
-            heads={p.number: self._checkpoints[p.number] for p in batch.writes},
+            heads={p.number: checkpoints[p.number] for p in batch.writes},
         )
         committed = self._clock.monotonic()
         self._metrics.observe("batch_step_seconds", committed - started, step="commit")
         self._probe(Step.APPLY)
         applies = [
-            (p.number, self._checkpoints[p.number], heads[p.number], writes)
+            (p.number, checkpoints[p.number], heads[p.number], writes)
             for p, writes in batch.writes.items()
             if writes
         ]
@@ -367,7 +374,7 @@ class Worker(Generic[S]):
         for number, (applied, found) in self._store.apply(applies).items() if applies else ():
             # An apply whose answer was lost and which was sent again is refused, yet the view is as wanted.
             if applied or found == heads[number]:
-                self._checkpoints[number] = heads[number]
+                checkpoints[number] = heads[number]
             else:
                 self._metrics.count("redis_refused_total")
                 lost.add(number)

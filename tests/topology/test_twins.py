@@ -1,0 +1,64 @@
+"""The in-memory twins keep the contracts that the real Kafka and Redis keep."""
+
+import uuid
+
+import pytest
+
+from tests.driver.broker import MemoryBroker
+from tests.driver.broker_contract import BrokerContract
+from tests.driver.clock import ManualClock
+from tests.driver.consumer import MemoryConsumer, MemoryOffsets, MemoryReader
+from tests.driver.murmur2 import murmur2
+from tests.driver.producer import MemoryProducer
+from tests.driver.store import MemoryStore
+from tests.driver.store_contract import StoreContract
+
+
+class MemoryWorld:
+    def __init__(self):
+        self.broker = MemoryBroker(ManualClock())
+        self.offsets = MemoryOffsets(self.broker)
+
+    def topic(self, partitions=1):
+        name = uuid.uuid4().hex
+        self.broker.create_topic(name, partitions)
+        return name
+
+    def producer(self, transactional_id="writer"):
+        return MemoryProducer(self.broker, transactional_id)
+
+    def reader(self):
+        return MemoryReader(self.broker)
+
+    def consumer(self, instance=None):
+        return MemoryConsumer(self.broker, group="group", instance=instance)
+
+    def write(self, topic, key, value):
+        return self.broker.append(topic, key, value)
+
+
+class TestMemoryBroker(BrokerContract):
+    @pytest.fixture
+    def world(self):
+        return MemoryWorld()
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def store(self):
+        return MemoryStore()
+
+
+@pytest.mark.parametrize(
+    ("key", "signed"),
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_murmur2_agrees_with_the_java_clients_own_test_values(key, signed):
+    assert murmur2(key) == signed & 0xFFFFFFFF
