@@ -36,7 +36,7 @@ def test_restore_waits_for_the_uncommitted_end_until_a_hanging_transaction_is_se
     driver.send(INPUTS[0], "ann", add(5))
     driver.start("0")
     _steps(driver)
-    assert driver.workers["0"].partitions == {0: Status.ASSIGNED}
+    assert driver.workers["0"].partitions == {0: Status.RESTORING}
     assert driver.states() == {}
 
     hanging.commit_transaction(1) if commits else hanging.abort_transaction(1)
@@ -62,7 +62,7 @@ def test_a_commit_whose_marker_has_not_reached_the_changelog_is_waited_for():
     sent += fill(driver, 30, start=100)
 
     _steps(driver, 2_000, other)
-    assert driver.workers[other].partitions == {0: Status.ASSIGNED}, "the last stable offset hides what is committed"
+    assert driver.workers[other].partitions == {0: Status.RESTORING}, "the last stable offset hides what is committed"
 
     driver.broker.release_markers()
     driver.run()
@@ -81,7 +81,7 @@ def test_offsets_that_are_committed_but_not_settled_are_waited_for():
     driver.step(owner)
 
     _steps(driver, 2_000, other)
-    assert driver.workers[other].partitions == {0: Status.ASSIGNED}
+    assert driver.workers[other].partitions == {0: Status.RESTORING}
 
     driver.broker.release_markers()
     driver.run()

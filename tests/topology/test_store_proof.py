@@ -22,7 +22,7 @@ def test_flushed_redis_pauses_the_partition_until_it_is_rebuilt(settings):
 
     driver.step()
 
-    assert driver.workers["0"].partitions == {0: Status.ASSIGNED}
+    assert driver.workers["0"].partitions == {0: Status.RESTORING}
     assert len(booked_ids(driver)) == (60 if settings else 90), "what was cached needs no store"
     driver.run()
     assert_exactly_once(driver, sent)

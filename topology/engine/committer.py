@@ -1,0 +1,209 @@
+"""Steps 4 to 7 of a batch, in a thread one batch behind the fold, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+from confluent_kafka import KafkaException
+
+from topology.engine.batch import Batch
+from topology.engine.definition import EngineConfig
+from topology.engine.errors import AbortBatch, EngineError, FateUnknown, Fenced, Misconfigured, StateLost
+from topology.engine.ports import Clock, Metrics, Producer, StateStore
+from topology.engine.transaction import Probe, Step, TransactionalProducer
+
+
+class Committer:
+    """Makes one batch after the other durable. Only `_make_durable` runs in the thread."""
+
+    def __init__(
+        self,
+        producer: Callable[[], Producer],
+        *,
+        inputs: tuple[str, ...],
+        changelog: str,
+        config: EngineConfig,
+        store: StateStore,
+        clock: Clock,
+        metrics: Metrics,
+        probe: Probe,
+    ) -> None:
+        self._producer = TransactionalProducer(producer, config=config, clock=clock, metrics=metrics, probe=probe)
+        self._inputs = inputs
+        self._changelog = changelog
+        self._config = config
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._probe = probe
+        self._thread = ThreadPoolExecutor(1, "committer") if config.pipelined else None
+        self._flight: Future[None] | None = None
+        self._abandoned: Future[None] | None = None
+        self._renewals = 0
+        self.in_flight: Batch | None = None
+        """The batch that is not yet durable, if any."""
+        self.checkpoints: dict[int, int] = {}
+        """What the store holds by partition; the thread alone writes it while a batch is in flight."""
+
+    def open(self) -> None:
+        """Make the first producer, which fences older incarnations of this slot."""
+        self._renew()
+
+    def close(self) -> None:
+        """Wait for the batch in flight and end the thread."""
+        try:
+            self.settle()
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown(wait=True)
+
+    def submit(self, batch: Batch) -> None:
+        """Make the batch durable; behind the caller's back when pipelined. The one before must be settled."""
+        self.in_flight = batch
+        if self._thread is not None:
+            self._flight = self._thread.submit(self._make_durable, batch, self.checkpoints)
+            return
+        self._make_durable(batch, self.checkpoints)
+        self._settled(batch)
+
+    def settle(self, limit_s: float | None = None) -> None:
+        """Wait for the batch in flight and raise what became of it.
+
+        Raises:
+            AbortBatch, Fenced, FateUnknown, StateLost, Retriable: see `errors`.
+            TimeoutError: it is not done within `limit_s`.
+        """
+        flight, batch = self._flight, self.in_flight
+        if flight is None or batch is None:
+            return
+        flight.result(limit_s)
+        self._settled(batch)
+
+    def drop(self, cause: EngineError) -> None:
+        """Wait for the batch in flight, whatever becomes of it, and replace the producer if its fate asks for it.
+
+        `cause` is what went wrong so far. Afterwards nothing of this worker runs on.
+        """
+        outcomes = [cause]
+        try:
+            self.settle()
+        except EngineError as exc:
+            outcomes.append(exc)
+        finally:
+            self._flight = self.in_flight = None
+        if any(isinstance(outcome, Fenced | FateUnknown) for outcome in outcomes):
+            self._renew()
+
+    # --- rebalances -------------------------------------------------------------------------------------------
+
+    def assigned(self) -> None:
+        """Partitions are ours again: transactions may be committed."""
+        self._producer.cancelled = False
+
+    def lost(self) -> None:
+        """Rule 1: somebody else may own the partitions already. A running transaction must not be committed."""
+        self._producer.cancelled = True
+
+    def leave(self, limit_s: float) -> None:
+        """Rule 6: finish or abort what is in flight within the limit, before the partitions are given up."""
+        try:
+            self.settle(limit_s)
+        except FutureTimeoutError:
+            # The next owner's restore waits for our open transaction (rule 4b), and the group's generation fences
+            # it if it has not sent its offsets yet: giving up the partitions now is safe.
+            self._producer.cancelled = True
+            self._metrics.count("revoke_deadline_missed_total")
+            self._abandoned = self._flight
+        except EngineError as exc:
+            self._metrics.count("batches_failed_total", kind=type(exc).__name__)
+            if isinstance(exc, Fenced | FateUnknown):
+                self._renew()
+        self._flight = self.in_flight = None
+        self.checkpoints = {}
+
+    def waits_for_abandoned(self) -> bool:
+        """Is a transaction still running that outlived its partitions? No batch may begin before it has ended.
+
+        Raises:
+            EngineError: it has ended just now, and the partitions must be restored again.
+        """
+        flight = self._abandoned
+        if flight is None:
+            return False
+        if not flight.done():
+            return True
+        self._abandoned = None
+        failure = flight.exception()
+        raise failure if failure is not None else AbortBatch("a transaction outlived its partitions")
+
+    # --- in the thread ----------------------------------------------------------------------------------------
+
+    def _make_durable(self, batch: Batch, checkpoints: dict[int, int]) -> None:
+        """Steps 4 to 7; raises what the loop must do next.
+
+        `checkpoints` are those of the assignment that the batch belongs to: one that outlives it must neither find
+        nor move those of the next, or its late apply could pass for a newer one.
+        """
+        started = self._clock.monotonic()
+        heads = self._producer.run(
+            batch,
+            inputs=self._inputs,
+            changelog=self._changelog,
+            heads={p.number: checkpoints[p.number] for p in batch.writes},
+        )
+        committed = self._clock.monotonic()
+        self._metrics.observe("batch_step_seconds", committed - started, step="commit")
+        self._probe(Step.APPLY)
+        applies = [
+            (p.number, checkpoints[p.number], heads[p.number], writes) for p, writes in batch.writes.items() if writes
+        ]
+        lost: set[int] = set()
+        for number, (applied, found) in self._store.apply(applies).items() if applies else ():
+            # An apply whose answer was lost and which was sent again is refused, yet the view is as wanted.
+            if applied or found == heads[number]:
+                checkpoints[number] = heads[number]
+            else:
+                self._metrics.count("redis_refused_total")
+                lost.add(number)
+        self._metrics.observe("batch_step_seconds", self._clock.monotonic() - committed, step="apply")
+        if lost:
+            raise StateLost(frozenset(lost), "Redis refused a batch: its checkpoint is not the expected one")
+
+    def _settled(self, batch: Batch) -> None:
+        self._flight = self.in_flight = None
+        self._renewals = 0
+        self._metrics.count("records_folded_total", batch.good)
+        self._metrics.count("dead_letters_total", batch.bad)
+        self._metrics.count("timers_fired_total", batch.timers)
+        self._metrics.count("records_produced_total", len(batch.outputs))
+
+    def _renew(self) -> None:
+        """A new producer under the same id; the broker settles what the old one left open.
+
+        Raises:
+            Misconfigured: it was tried too often without one commit between.
+        """
+        limit = self._config.renewals_in_a_row
+        failure: BaseException | None = None
+        while self._renewals < limit:
+            self._renewals += 1
+            try:
+                self._producer.open()
+            except (KafkaException, SystemError) as exc:
+                failure = exc
+                self._metrics.count("producer_renewals_total", result="failed")
+                self._clock.sleep(min(self._config.backoff_s * 2**self._renewals, self._config.backoff_max_s))
+            else:
+                self._metrics.count("producer_renewals_total", result="ok")
+                return
+        if failure is not None:
+            raise Misconfigured(
+                f"no transactional producer could be made as slot {self._config.slot!r} in {limit} tries: {failure}. "
+                "Do the brokers answer, and has __transaction_state a leader?"
+            ) from failure
+        raise Misconfigured(
+            f"no transaction could be committed with {limit} producers in a row as slot {self._config.slot!r}: "
+            "is another process using the slot?"
+        )
