@@ -9,7 +9,7 @@ from processors.dossier import Dossier
 from processors.rulebook import Rulebook
 from schemas.codec import Codec
 from schemas.errors import DecodeError, RegistryUnavailableError
-from schemas.records import Millis, Record, TimerFired, UserId, event_time
+from schemas.records import InputRecord, Millis, Record, TimerFired, UserId, event_time
 from topology.engine.definition import FoldApp, FoldContext
 from topology.engine.errors import Misconfigured, Poison, Retriable
 from topology.topics import Register
@@ -68,7 +68,7 @@ def appeals_app(*, name: str, register: Register, codec: Codec, rulebook: Rulebo
             raise Poison(KEY_MISMATCH, f"the key is not the user_id of this {type(record).__name__}")
         return record
 
-    def handle(dossier: Dossier, event: Record | TimerFired, ctx: AppealsContext) -> None:
+    def handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: AppealsContext) -> None:
         if not isinstance(event, TimerFired):
             at = event_time(event)
             if at > ctx.now + FUTURE_MS:

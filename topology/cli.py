@@ -53,6 +53,41 @@ def run(
     raise typer.Exit(code)
 
 
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, help="How long traffic is fed.")] = 60,
+    rate: Annotated[
+        float, typer.Option(min=10, max=5_000, help="Records a second that enforcement and users send.")
+    ] = 400,
+    appeal_share: Annotated[
+        float, typer.Option(min=0.1, max=20, help="Appeals as a multiple of the published rate.")
+    ] = 3,
+    workers: Annotated[int, typer.Option(min=1, max=4, help="Worker processes.")] = 2,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same traffic.")] = 1,
+    data_dir: Annotated[Path | None, typer.Option(help="Where data and logs lie; they are kept.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs of a temporary folder.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a screen.")] = False,
+) -> None:
+    """Show the whole loop live, with simulated users, systems and specialists, and balance it at the end.
+
+    Starts a Kafka and a Redis of its own, unless RECOURSE_KAFKA and RECOURSE_REDIS name some. Ctrl-C stops early and
+    still prints the balance. Exit codes: 0 the balance is even; 1 it is not, or a worker died; 2 misconfigured.
+    """
+    from topology.demo.run import Options, run  # noqa: PLC0415
+
+    options = Options(
+        seconds=seconds,
+        rate=rate,
+        appeal_times=appeal_share,
+        workers=workers,
+        seed=seed,
+        data_dir=data_dir,
+        keep=keep,
+        plain=plain,
+    )
+    raise typer.Exit(run(options, console))
+
+
 @app.command("create-topics")
 def create_topics(
     partitions: Annotated[
@@ -167,7 +202,9 @@ def dlq_list(
         counts[letter.reason] = counts.get(letter.reason, 0) + 1
         if table.row_count < limit:
             where = f"{letter.topic}[{letter.partition}]@{letter.offset}"
-            table.add_row(where, letter.origin, f"{letter.at:%Y-%m-%d %H:%M:%S}", letter.reason, letter.message)
+            cells = (where, letter.origin, f"{letter.at:%Y-%m-%d %H:%M:%S}", letter.reason, letter.message)
+            # Escaped: the message can quote what was sent, and that must not be read as markup.
+            table.add_row(*map(escape, cells))
     console.print(table)
     console.print(", ".join(f"{reason} {n}" for reason, n in sorted(counts.items())) or "no dead letters")
 
@@ -183,7 +220,7 @@ def dlq_show(
     topic, partition, offset = parse_where(where)
     for letter in dead_letters(settings, topic.removeprefix(settings.topic_prefix)):
         if (letter.partition, letter.offset) == (partition, offset):
-            console.print(f"key    {letter.key!r}", highlight=False)
+            console.print(f"key    {letter.key!r}", highlight=False, markup=False)
             for name, value in letter.headers.items():
                 console.print(
                     f"header {name}: {value.decode(errors='backslashreplace')}", highlight=False, markup=False

@@ -87,7 +87,7 @@ def _read(reader: Consumer, topic: str, partitions: int) -> Iterator[DeadLetter]
     reader.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
     ended: set[int] = set()
     while len(ended) < partitions:
-        for message in reader.consume(500, timeout=1.0):
+        for message in reader.consume(500, timeout=0.1):
             error = message.error()
             if error is None:
                 yield _letter(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from random import Random
 from typing import TypeVar
 
@@ -129,13 +130,12 @@ def pick(rng: Random, weights: Mapping[T, int]) -> T:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
+@cache
 def user(number: int, seed: int) -> User:
     """The user of this number: the same for the same seed, whoever asks first."""
     rng = Random(f"{seed} user {number}")
     region, language = pick(rng, REGIONS)
-    tier = pick(
-        rng, {SellerTier.BUYER: 30, SellerTier.NEW_SELLER: 35, SellerTier.SELLER: 28, SellerTier.TOP_SELLER: 7}
-    )
+    tier = pick(rng, {SellerTier.BUYER: 30, SellerTier.NEW_SELLER: 35, SellerTier.SELLER: 28, SellerTier.TOP_SELLER: 7})
     scale = {SellerTier.BUYER: 40, SellerTier.NEW_SELLER: 300, SellerTier.SELLER: 4_000}.get(tier, 60_000)
     return User(
         user_id=UserId(f"user-{number:05d}"),

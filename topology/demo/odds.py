@@ -55,8 +55,10 @@ WAYS_TO_APPEAL: dict[Kind, int] = {
 }
 """How an appeal comes about, by weight."""
 
-PROFILE_SHARE = 0.25
+PROFILE_SHARE = 0.15
 """Of measures, how many bring a new profile of the user along."""
+APPELLANT_PROFILE_SHARE = 0.8
+"""The same of measures that are appealed."""
 AMENDMENT_SHARE = 0.012
 LIFT_SHARE = 0.012
 REDELIVERY_SHARE = 0.04

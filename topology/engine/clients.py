@@ -78,7 +78,8 @@ def consumer(
         # Keeps partition p of all inputs with one member: the fold of a user is local.
         "partition.assignment.strategy": "range",
         "session.timeout.ms": int(session_s * 1000),
-        "heartbeat.interval.ms": int(session_s * 1000 / 4),
+        # A member learns of a rebalance from its next heartbeat, so this delays everybody who joins.
+        "heartbeat.interval.ms": int(min(3.0, session_s / 4) * 1000),
         # The longest step between two polls is a commit at its limit, or a revoke at its own.
         "max.poll.interval.ms": int(1000 * (config.init_s + config.commit_s + config.revoke_s + 60)),
         # Tells the merge that an input has no more for now, so that nothing waits for it.
