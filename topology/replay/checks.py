@@ -8,9 +8,9 @@ import msgspec
 from pydantic import JsonValue
 
 from schemas.records import INPUT_RECORDS, AppealSubmitted, Record
-from topology.replay.faults import Fault, Place, dotted, nearest
 from topology.replay.mapping import Mapping, Step
 from topology.replay.templates import TemplateError, compile_literal, names
+from topology.yaml_faults import Fault, Place, dotted, nearest
 
 TYPES: dict[str, type[Record]] = {cls.__name__: cls for cls in INPUT_RECORDS}
 CASE_ID = "case_id"

@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from topology import yaml_faults as faults
 from topology.engine.errors import Misconfigured
-from topology.replay import faults
 from topology.replay.checks import check
 from topology.replay.mapping import Mapping
 
@@ -40,14 +40,9 @@ def parse_mapping(text: str, name: str = "mapping") -> Mapping:
         Misconfigured: it has faults.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        raw: object = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = name if mark is None else f"{name}:{mark.line + 1}"
-        raise Misconfigured(f"{where}: is not YAML: {getattr(exc, 'problem', None) or exc}") from exc
-    if not isinstance(root, yaml.MappingNode):
-        raise Misconfigured(f"{name}:1: a mapping has the keys name, source, values, records and rules")
+        root, raw = faults.read(text, name, expected="a mapping has the keys name, source, values, records and rules")
+    except faults.NotYamlError as exc:
+        raise Misconfigured(str(exc)) from exc
     found = list(faults.repeated(root))
     try:
         mapping = Mapping.model_validate(raw)

@@ -14,6 +14,34 @@ from pydantic_core import ErrorDetails
 Place = tuple[int | str, ...]
 """Keys and positions from the top of the file."""
 Fault = tuple[Place, str]
+_QUOTED = re.compile(r"'([^']*)'")
+
+
+class NotYamlError(ValueError):
+    """The text is no YAML, or not a mapping at its top; says where."""
+
+
+def read(text: str, name: str, *, expected: str) -> tuple[yaml.MappingNode, object]:
+    """The text as nodes with their lines, and as plain values.
+
+    Args:
+        text: what the file holds.
+        name: what the errors call it.
+        expected: what the top of the file should be, in words.
+
+    Raises:
+        NotYamlError: the text is something else.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        raw: object = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = name if mark is None else f"{name}:{mark.line + 1}"
+        raise NotYamlError(f"{where}: is not YAML: {getattr(exc, 'problem', None) or exc}") from exc
+    if not isinstance(root, yaml.MappingNode):
+        raise NotYamlError(f"{name}:1: {expected}")
+    return root, raw
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
@@ -82,6 +110,8 @@ def _text(fault: ErrorDetails, place: Place, model: type[BaseModel]) -> str:
     match fault["type"]:
         case "extra_forbidden":
             return f"unknown key; {nearest(str(place[-1]), _known_keys(model, place[:-1]))}"
+        case "enum":
+            return f"unknown value {fault['input']!r}; {nearest(str(fault['input']), _QUOTED.findall(text))}"
         case "missing":
             return "is missing"
         case _:
