@@ -339,9 +339,7 @@ def _write(bootstrap, topic, value, timestamp_ms=0):
 
 
 def _read_one(bootstrap, topic):
-    consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"}
-    )
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
     try:
         consumer.subscribe([topic])
         message = consumer.poll(_WAIT_S)

@@ -113,6 +113,9 @@ def producer(kafka: Mapping[str, Any], *, group: str, config: EngineConfig, **mo
             "queue.buffering.max.messages": 500_000,
             "queue.buffering.max.kbytes": 524_288,
             "message.max.bytes": 4_000_000,
+            # The default, "rebootstrap", forgets all brokers when none answers; sending offsets then waits for ever,
+            # whatever its time-out, for a group coordinator that is gone (librdkafka #5456 and #5511).
+            "metadata.recovery.strategy": "none",
             **more,
         }
     )

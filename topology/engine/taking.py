@@ -142,7 +142,9 @@ class Taker:
             return
         if is_slot_taken(error):
             raise SlotTaken(
-                f"another process runs as slot {self._config.slot!r} ({error.str()}); give each worker its own slot"
+                f"another process runs as slot {self._config.slot!r} ({error.str()}); give each worker its own slot. "
+                "If there is none, the group's coordinator was away for longer than the session's time-out, which "
+                "librdkafka takes for the same (its issue #3437): start again"
             )
         if is_fatal(error):
             raise Misconfigured(f"the consumer cannot go on: {error.str()}")

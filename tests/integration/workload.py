@@ -1,0 +1,319 @@
+"""A seeded life of many users, told in the order of time: what the tests of the whole topology send.
+
+Each story is one enforcement and what follows from it. Together they hold every way in which an appeal can end, and
+what must not count twice or at all: redeliveries, duplicates, late withdrawals, stale reviews, bytes nobody can read.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from processors import ids
+from schemas import records as r
+from schemas import vocabulary as v
+from schemas.codec import Codec
+from topology.topics import load_register
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+SPAN = 9 * DAY
+"""Longer than the parking time, so that appeals which waited in vain are refused while the story is told."""
+
+TOPIC_OF: dict[type, str] = {
+    cls: topic.name for topic in load_register().inputs for cls in sorted(topic.allowed, key=lambda c: c.__name__)
+}
+
+Told = tuple[int, r.Record]
+"""(UTC ms at which it happens, record)."""
+
+
+class Row(NamedTuple):
+    """One record to send; `record` is none when its bytes are none."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    at: int
+    record: r.Record | None
+
+
+def workload(events: int, seed: int) -> list[Row]:
+    """`events` rows in the order of time; the same for the same seed and day: they start at midnight, nine days ago."""
+    rng = random.Random(seed)
+    start = (time.time_ns() // 1_000_000 - SPAN) // DAY * DAY
+    users = [r.UserId(f"user-{n:06d}") for n in range(max(8, events // 16))]
+    told: list[tuple[int, int, r.Record | bytes]] = []
+    while len(told) < events * 1.03:
+        begin = start + rng.randrange(SPAN - DAY)
+        story = Story(rng, len(told), rng.choice(users), begin)
+        told += [(at, len(told) + n, record) for n, (at, record) in enumerate(story.tell())]
+        if rng.random() < 0.01:
+            told.append((begin, len(told), rng.randbytes(rng.randrange(1, 60))))
+    told.sort(key=lambda item: item[:2])
+    codec = Codec()
+    return [_row(codec, rng, at, what, rng.choice(users)) for at, _, what in told[:events]]
+
+
+def row_of(record: r.Record, at: int, codec: Codec | None = None) -> Row:
+    """The row that sends this record."""
+    topic = TOPIC_OF[type(record)]
+    return Row(topic, record.user_id.encode(), (codec or Codec()).encode(record), at, record)  # type: ignore[attr-defined]
+
+
+def _row(codec: Codec, rng: random.Random, at: int, what: r.Record | bytes, user: str) -> Row:
+    if isinstance(what, bytes):
+        return Row(rng.choice(sorted(set(TOPIC_OF.values()))), user.encode(), what, at, None)
+    return row_of(what, at, codec)
+
+
+class Story:
+    """One enforcement against one user and what follows."""
+
+    def __init__(self, rng: random.Random, number: int, user: r.UserId, at: int) -> None:
+        self.rng = rng
+        self.number = f"{number:06d}"
+        self.user = user
+        self.at = at
+        self.count = 0
+        self.enforcement_id = r.EnforcementId(f"enf-{self.number}")
+
+    def tell(self) -> Iterator[Told]:
+        """One of the stories, by its weight."""
+        tellers = tuple(STORIES)
+        yield from self.rng.choices(tellers, [STORIES[t] for t in tellers])[0](self)
+
+    # --- stories ----------------------------------------------------------------------------------------------
+
+    def quiet(self) -> Iterator[Told]:
+        yield self.enforcement()
+        if self.rng.random() < 0.3:
+            yield self.profile()
+
+    def appealed(self) -> Iterator[Told]:
+        yield self.enforcement()
+        yield self.appeal(self.later(6 * HOUR))
+
+    def decided(self) -> Iterator[Told]:
+        issued, at = self.enforcement(), self.later(6 * HOUR)
+        yield issued
+        yield self.appeal(at)
+        reviewer = self.reviewer()
+        at += self.up_to(2 * HOUR)
+        yield self.review(r.CaseClaimed, at, reviewer, 1)
+        if self.rng.random() < 0.2:  # somebody was quicker
+            yield self.review(r.CaseClaimed, at + SECOND, self.reviewer(), self.rng.choice((1, 2)))
+        if self.rng.random() < 0.1:
+            yield self.review(r.CaseReleased, at + 2 * SECOND, reviewer, 2)
+        at += self.up_to(35 * MINUTE)  # sometimes after the lease
+        outcome = self.rng.choice((v.Outcome.OVERTURNED, v.Outcome.OVERTURNED, v.Outcome.UPHELD))
+        yield self.decision(at, reviewer, outcome)
+        if outcome is v.Outcome.OVERTURNED:
+            yield from self.acks(at, issued[1])
+        if self.rng.random() < 0.1:
+            yield at + HOUR, self.withdrawal(at + HOUR)
+
+    def parked(self) -> Iterator[Told]:
+        yield self.appeal(self.at)
+        self.at += self.up_to(6 * HOUR)
+        yield self.enforcement()
+
+    def orphaned(self) -> Iterator[Told]:
+        yield self.appeal(self.at)
+
+    def duplicated(self) -> Iterator[Told]:
+        yield self.enforcement()
+        at = self.later(6 * HOUR)
+        yield self.appeal(at)
+        yield self.appeal(at + self.up_to(DAY), "b")
+
+    def redelivered(self) -> Iterator[Told]:
+        issued, appeal = self.enforcement(), self.appeal(self.later(6 * HOUR))
+        yield issued
+        yield issued[0] + self.up_to(DAY), issued[1]
+        yield appeal
+        yield appeal[0] + self.up_to(DAY), appeal[1]
+
+    def withdrawn(self) -> Iterator[Told]:
+        yield self.enforcement()
+        at = self.later(6 * HOUR)
+        yield self.appeal(at)
+        at += self.up_to(6 * HOUR)
+        yield at, self.withdrawal(at)
+
+    def withdrawn_while_parked(self) -> Iterator[Told]:
+        at = self.at + self.up_to(HOUR)
+        yield self.appeal(self.at)
+        yield at, self.withdrawal(at)
+        self.at = at + HOUR
+        yield self.enforcement()
+
+    def withdrawn_before_it_came(self) -> Iterator[Told]:
+        yield self.enforcement()
+        yield self.at + SECOND, self.withdrawal(self.at + SECOND)
+        yield self.appeal(self.at + MINUTE)
+
+    def lifted(self) -> Iterator[Told]:
+        yield self.enforcement()
+        at, lifted_at = self.later(6 * HOUR), self.later(12 * HOUR)
+        yield self.appeal(at)
+        lift = r.EnforcementLifted(
+            event_id=self.event(),
+            user_id=self.user,
+            enforcement_id=self.enforcement_id,
+            occurred_at=r.Millis(lifted_at),
+            reason=v.LiftReason.ERROR,
+            strikes_expunged=self.rng.random() < 0.7,
+        )
+        yield lifted_at, lift
+
+    def refused(self) -> Iterator[Told]:
+        """Two appeals that give themselves away."""
+        yield self.enforcement()
+        yield self.appeal(self.at + MINUTE, "other", appellant_id=r.UserId("somebody-else"))
+        yield self.appeal(self.at + HOUR, "empty", grounds=[], statement_ref=None)
+
+    # --- their parts ------------------------------------------------------------------------------------------
+
+    def up_to(self, ms: int) -> int:
+        return self.rng.randrange(SECOND, ms)
+
+    def later(self, ms: int) -> int:
+        return self.at + self.up_to(ms)
+
+    def event(self) -> str:
+        self.count += 1
+        return f"ev-{self.number}-{self.count}"
+
+    def reviewer(self) -> r.ReviewerId:
+        return r.ReviewerId(f"reviewer-{self.rng.randrange(40)}")
+
+    def case_id(self) -> r.CaseId:
+        return ids.case_id(r.AppealId(f"appeal-{self.number}-a"))
+
+    def profile(self) -> Told:
+        record = r.UserProfileUpdated(
+            event_id=self.event(),
+            user_id=self.user,
+            occurred_at=r.Millis(self.at),
+            language="de",
+            region="DE",
+            seller_tier=v.SellerTier.SELLER,
+            reach=self.rng.randrange(100_000),
+        )
+        return self.at, record
+
+    def enforcement(self) -> Told:
+        rng, n = self.rng, self.number
+        action = rng.choice((v.Action.CONTENT_REMOVAL, v.Action.PAYOUT_HOLD, v.Action.SUSPENSION, v.Action.BAN))
+        effects = [r.Effect(effect_id=f"ef-{n}-1", system="catalogue", kind=v.EffectKind.CONTENT_STATUS)]
+        if action is v.Action.PAYOUT_HOLD:
+            held = r.Money(value=Decimal(rng.randrange(100, 90_000)).scaleb(-2), currency="EUR")
+            effects.append(
+                r.Effect(effect_id=f"ef-{n}-2", system="payments", kind=v.EffectKind.PAYOUT_STATUS, amount=held)
+            )
+        record = r.EnforcementIssued(
+            event_id=self.event(),
+            user_id=self.user,
+            enforcement_id=self.enforcement_id,
+            version=1,
+            issued_at=r.Millis(self.at),
+            policy=rng.choice(("counterfeit", "spam", "fraud")),
+            policy_version="2026-03",
+            action=action,
+            ends_at=r.Millis(self.at + rng.randrange(1, 9) * DAY) if action is v.Action.SUSPENSION else None,
+            target=r.Target(kind=v.TargetKind.LISTING, id=f"listing-{n}"),
+            ground=v.Ground.DECISION_GROUND_INCOMPATIBLE_CONTENT,
+            category=v.Category.STATEMENT_CATEGORY_SCAMS_AND_FRAUD,
+            source=v.Source.SOURCE_VOLUNTARY,
+            detector=r.Detector(name="fake-finder", version=f"4.{rng.randrange(3)}"),
+            automation=v.Automation.AUTOMATED_DECISION_FULLY,
+            decided_by=self.reviewer() if rng.random() < 0.2 else None,
+            statement_of_reasons_id=f"sor-{n}",
+            effects=effects,
+            strikes=rng.randrange(2),
+        )
+        return self.at, record
+
+    def appeal(self, at: int, which: str = "a", **change: object) -> Told:
+        fields = {
+            "event_id": self.event(),
+            "user_id": self.user,
+            "appeal_id": r.AppealId(f"appeal-{self.number}-{which}"),
+            "submitted_at": r.Millis(at),
+            "enforcement_id": self.enforcement_id,
+            "appellant_id": self.user,
+            "language": self.rng.choice(("en", "de", "fr", "es")),
+            "grounds": [v.AppealGround.FACTS_WRONG],
+            "statement_ref": f"s3://statements/{self.number}-{which}",
+        }
+        return at, r.AppealSubmitted(**fields | change)
+
+    def withdrawal(self, at: int) -> r.AppealWithdrawn:
+        appeal_id = r.AppealId(f"appeal-{self.number}-a")
+        return r.AppealWithdrawn(
+            event_id=self.event(), user_id=self.user, appeal_id=appeal_id, occurred_at=r.Millis(at)
+        )
+
+    def review(self, kind: type, at: int, actor: r.ReviewerId, version: int, **more: object) -> Told:
+        return at, kind(
+            event_id=self.event(),
+            user_id=self.user,
+            case_id=self.case_id(),
+            actor=actor,
+            expected_version=version,
+            occurred_at=r.Millis(at),
+            **more,
+        )
+
+    def decision(self, at: int, actor: r.ReviewerId, outcome: v.Outcome) -> Told:
+        more = {"outcome": outcome, "reasons_ref": f"s3://reasons/{self.number}", "policy_version": "2026-03"}
+        return self.review(r.DecisionProposed, at, actor, 2, **more)
+
+    def acks(self, at: int, enforcement: r.Record) -> Iterator[Told]:
+        """Most are applied at once; some only after a failure, some never, some are answered twice."""
+        reversal_id = ids.reversal_id(self.case_id())
+        for effect in enforcement.effects:  # type: ignore[attr-defined]
+            statuses = self.rng.choices(
+                (
+                    [v.AckStatus.APPLIED],
+                    [v.AckStatus.FAILED_RETRYABLE, v.AckStatus.ALREADY_APPLIED],
+                    [v.AckStatus.FAILED_PERMANENT],
+                    [],
+                    [v.AckStatus.APPLIED, v.AckStatus.ALREADY_APPLIED],
+                ),
+                (70, 10, 5, 5, 10),
+            )[0]
+            for status in statuses:
+                at += self.up_to(20 * MINUTE)
+                ack = r.DirectiveAcked(
+                    event_id=self.event(),
+                    user_id=self.user,
+                    reversal_id=reversal_id,
+                    directive_id=ids.directive_id(reversal_id, effect.effect_id),
+                    system=effect.system,
+                    status=status,
+                    occurred_at=r.Millis(at),
+                )
+                yield at, ack
+
+
+STORIES: dict[Callable[[Story], Iterator[Told]], int] = {
+    Story.quiet: 10,
+    Story.appealed: 20,
+    Story.decided: 30,
+    Story.parked: 10,
+    Story.orphaned: 3,
+    Story.duplicated: 8,
+    Story.redelivered: 5,
+    Story.withdrawn: 5,
+    Story.withdrawn_while_parked: 2,
+    Story.withdrawn_before_it_came: 2,
+    Story.lifted: 4,
+    Story.refused: 2,
+}
