@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     """A restart within the session time-out keeps the partitions (KIP-345)."""
     session_s: Seconds = 45.0
     """Seconds after which a silent worker loses its partitions."""
-    batch_records: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    batch_records: Annotated[int, Field(ge=1, le=10_000)] = 2_000
     """Records a batch takes at most."""
     cached_states: Annotated[int, Field(ge=1)] = 200_000
     """Dossiers kept decoded in memory."""

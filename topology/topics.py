@@ -16,6 +16,8 @@ from topology.engine.errors import Misconfigured
 
 RECORDS: dict[str, type[Record]] = {cls.__name__: cls for cls in (*INPUT_RECORDS, *OUTPUT_RECORDS)}
 MS_A_DAY = 86_400_000
+MAX_MESSAGE_BYTES = 4_000_000
+"""Four times the default: see `Topic.config`; the producer's own limit is the same."""
 
 
 class Role(StrEnum):
@@ -65,6 +67,9 @@ class Topic(BaseModel):
             "cleanup.policy": self.cleanup,
             "retention.ms": "-1" if self.retention == "forever" else str(self.retention * MS_A_DAY),
         }
+        if self.co_partitioned and self.role is not Role.INPUT:
+            # A dead letter is its original and headers; a dossier holds many records. As much as our producer sends.
+            config["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
         if self.role is Role.CHANGELOG:
             # A view that slept longer than this would miss tombstones: a week is more than any outage of Redis.
             config["delete.retention.ms"] = str(7 * MS_A_DAY)

@@ -20,7 +20,7 @@ from topology.appeals import appeals_app
 from topology.cluster import Cluster
 from topology.engine import clients
 from topology.engine.definition import EngineConfig, FoldApp
-from topology.engine.errors import Misconfigured, SlotTaken, TooManyDeadLetters
+from topology.engine.errors import Hung, Misconfigured, SlotTaken, TooManyDeadLetters
 from topology.engine.loop import Worker
 from topology.engine.ports import Metrics
 from topology.engine.redis_store import RedisStore, connect
@@ -162,6 +162,10 @@ def run(settings: Settings, *, parent: int | None = None, probe: Probe = no_prob
             "slot_taken", slot=settings.slot, why=str(exc)
         )
         return Exit.SLOT_TAKEN
+    except Hung as exc:
+        log.error("hung", slot=settings.slot, why=str(exc))  # noqa: TRY400
+        # The hung thread would keep an ordinary exit waiting for ever; nothing of it is committed.
+        os._exit(Exit.DEFECT)
     except TooManyDeadLetters as exc:
         log.error(  # noqa: TRY400
             "too_many_dead_letters", slot=settings.slot, why=str(exc)

@@ -262,6 +262,7 @@ class BrokerContract:
         assert told[:2] == [("assign", [0, 1]), ("revoke", [0, 1])]
         assert sorted(told[-1][1] + others[-1][1]) == [0, 1]
         begin(producer, topic, b"1")
+        producer.send_offsets_to_transaction([], stale, WAIT_S)  # without any offset nothing is fenced
 
         with pytest.raises(KafkaException) as raised:
             producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], stale, WAIT_S)

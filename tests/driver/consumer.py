@@ -86,6 +86,7 @@ class MemoryConsumer(_Fetcher):
         self._topics: list[str] = []
         self._callbacks: dict[str, RebalanceCallback] = {}
         self._member: Member | None = None
+        self._left: Member | None = None
 
     def subscribe(
         self,
@@ -166,23 +167,28 @@ class MemoryConsumer(_Fetcher):
         with self._broker.lock:
             if self._member is not None and self._instance is None:
                 self._group.remove(self._member.id)
-            self._member = None
+            self.die()
+            self._left, self._member = self._member or self._left, None
 
     # --- what only tests call ---------------------------------------------------------------------------------
 
     def leave(self) -> None:
         """Leave for good, static or not (what `kafka-consumer-groups --remove-member` does)."""
-        member = self._member
         self.close()
         with self._broker.lock:
-            if member is not None:
-                self._group.remove(member.id)
+            if self._left is not None:
+                self._group.remove(self._left.id)
 
     def evict(self) -> None:
         """The group gives up on this member, which does not know yet."""
         with self._broker.lock:
             if self._member is not None:
                 self._group.remove(self._member.id)
+
+    def die(self) -> None:
+        """The process is gone: no more heartbeats."""
+        if self._member is not None:
+            self._member.alive = False
 
     # --- membership -------------------------------------------------------------------------------------------
 
@@ -202,7 +208,6 @@ class MemoryConsumer(_Fetcher):
             with self._broker.lock:
                 self._join()
             return None
-        member.seen_s = self._broker.clock.monotonic()
         if self._group.rebalancing and not member.rejoined:
             self._give_up("revoke")
             with self._broker.lock:

@@ -194,7 +194,8 @@ class Driver(Generic[S]):
 
     def crash(self, slot: str = "0") -> None:
         """As with SIGKILL: nothing is finished, nobody is told."""
-        del self._slots[slot], self.workers[slot]
+        self._slots.pop(slot).consumer.die()
+        del self.workers[slot]
 
     def crash_at(self, step: Step, slot: str = "0", *, nth: int = 1, restart: bool = True) -> None:
         """Crash right before the `nth` passing of a step, and start a new process in its place."""

@@ -31,6 +31,8 @@ class Member:
     generation: int = -1
     """Of the assignment that the member has been told."""
     rejoined: bool = True
+    alive: bool = True
+    """A living process sends heartbeats in the background, whether it polls or not."""
     assignment: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -42,6 +44,7 @@ class Group:
         self.members: dict[str, Member] = {}
         self.generation = 0
         self.rebalancing = False
+        self._rebalancing_since: float | None = None
         self.offsets: dict[tuple[str, int], tuple[int, str]] = {}
         self.fenced: set[str] = set()
         """Member ids replaced by another process with the same instance id."""
@@ -63,7 +66,7 @@ class Group:
             member.assignment = old.assignment
             if not self.rebalancing and old.topics != topics:
                 self.rebalance()
-        self._complete()
+            self._complete()
         return member
 
     def rejoin(self, member: Member) -> None:
@@ -75,19 +78,29 @@ class Group:
         """The member left, or its session ended."""
         if self.members.pop(member_id, None) is not None:
             self.rebalance()
-            self._complete()
 
     def rebalance(self) -> None:
         """Ask all members to join again."""
         self.rebalancing = True
         for member in self.members.values():
             member.rejoined = member.generation == -1
+        self._complete()
 
-    def expire(self, now_s: float, session_s: float) -> None:
-        """Remove members that have not been heard of."""
+    def expire(self, now_s: float, limit_s: float) -> None:
+        """Remove dead members whose session ended, and members that let a rebalance wait for too long."""
         for member in list(self.members.values()):
-            if now_s - member.seen_s > session_s:
+            if member.alive:
+                member.seen_s = now_s
+            elif now_s - member.seen_s > limit_s:
                 self.remove(member.id)
+        if not self.rebalancing:
+            self._rebalancing_since = None
+        elif self._rebalancing_since is None:
+            self._rebalancing_since = now_s
+        elif now_s - self._rebalancing_since > limit_s:
+            for member in list(self.members.values()):
+                if not member.rejoined:
+                    self.remove(member.id)
 
     def check(self, membership: Membership) -> None:
         """The fence of rule 1: is this still a member of this generation?"""

@@ -297,10 +297,16 @@ class Installation:
             yield topics[message.topic() or ""], message
 
     def published(self) -> dict[tuple[str, bytes | None], list[bytes | None]]:
-        """Everything published, by topic and key, byte for byte."""
+        """Everything published, by topic and key, byte for byte; of a compacted topic what compaction must leave."""
         found: dict[tuple[str, bytes | None], list[bytes | None]] = defaultdict(list)
         for topic, message in self.messages(Role.OUTPUT):
-            found[topic.name, message.key()].append(message.value())
+            where = topic.name, message.key()
+            if topic.cleanup == "compact":
+                # Its broker may have thrown away any older value by now, and a tombstone too.
+                found.pop(where, None)
+                if message.value() is None:
+                    continue
+            found[where].append(message.value())
         return found
 
     def arrived(self) -> Arrived:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 
 from topology.engine.batch import Batch
 from topology.engine.definition import EngineConfig
-from topology.engine.errors import AbortBatch, EngineError, FateUnknown, Fenced, Misconfigured, StateLost
+from topology.engine.errors import AbortBatch, EngineError, FateUnknown, Fenced, Hung, Misconfigured, StateLost
 from topology.engine.ports import Clock, Metrics, Producer, StateStore
 from topology.engine.transaction import Probe, Step, TransactionalProducer
 
@@ -42,6 +42,10 @@ class Committer:
         self._flight: Future[None] | None = None
         self._abandoned: Future[None] | None = None
         self._renewals = 0
+        self._hung_s = config.commit_s + config.broker_s + config.revoke_s
+        """Longer than all limits of one transaction together (librdkafka #5511: a call that ignores its own)."""
+        self.hung = False
+        """The thread is in a call that never ends; nothing can be waited for any more."""
         self.in_flight: Batch | None = None
         """The batch that is not yet durable, if any."""
         self.checkpoints: dict[int, int] = {}
@@ -52,7 +56,9 @@ class Committer:
         self._renew()
 
     def close(self) -> None:
-        """Wait for the batch in flight and end the thread."""
+        """Wait for the batch in flight and end the thread, unless it hangs."""
+        if self.hung:
+            return
         try:
             self.settle()
         finally:
@@ -74,11 +80,22 @@ class Committer:
         Raises:
             AbortBatch, Fenced, FateUnknown, StateLost, Retriable: see `errors`.
             TimeoutError: it is not done within `limit_s`.
+            Hung: without a limit, a call to the broker outlived every time-out that it was given.
         """
         flight, batch = self._flight, self.in_flight
         if flight is None or batch is None:
             return
-        flight.result(limit_s)
+        try:
+            flight.result(limit_s or self._hung_s)
+        except FutureTimeoutError:
+            if limit_s is None and not flight.done():
+                self.hung = True
+                raise Hung(
+                    f"a transaction has not ended {self._hung_s:.0f} s after it began, although no call may take "
+                    "that long: the client library hangs. The process must end; its slot starts again from the "
+                    "committed offsets."
+                ) from None
+            raise
         self._settled(batch)
 
     def drop(self, cause: EngineError) -> None:

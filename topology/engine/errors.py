@@ -42,6 +42,10 @@ class SlotTaken(EngineError):  # noqa: N818
     """Another process runs under the same slot: two workers must never share one."""
 
 
+class Hung(EngineError):  # noqa: N818
+    """A call outlived every time-out it was given. Its thread cannot be ended, so the process must be."""
+
+
 class StateLost(EngineError):  # noqa: N818
     """Redis does not hold what it should for these partitions: rebuild them before judging any event."""
 

@@ -111,6 +111,8 @@ class Worker(Generic[S]):
 
     def close(self) -> None:
         """Finish what is in flight and leave the group."""
+        if self._committer.hung:
+            return  # the process is about to be ended; see `Hung`
         try:
             self._committer.close()
         finally:
