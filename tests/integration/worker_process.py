@@ -394,6 +394,7 @@ def sabotage(signal_name: str, step_name: str, batch: str) -> int:
         begun[reached.name] += 1
         if reached is step and begun[step.name] == int(batch):
             os.kill(os.getpid(), number)
+            time.sleep(0.2)  # a stop reaches one thread first, and this one must not begin the step before it
 
     settings = load_settings()
     logs.configure(settings.log_format)
