@@ -49,7 +49,7 @@ bench: $(STAMP) ## measure the engine against its baselines (BENCH_ARGS='--json 
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
 bench-short: $(STAMP) ## the same with few events: does it run, not how fast is it
-	$(BIN)/python -m bench --events 20000 $(BENCH_ARGS)
+	$(BIN)/python -m bench --events 20000 --rounds 1 $(BENCH_ARGS)
 
 docs: $(STAMP) ## make the generated parts of docs/ again
 	$(BIN)/python -m topology.generate_docs
