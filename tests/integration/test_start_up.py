@@ -128,6 +128,8 @@ def test_missing_topics_are_named_with_the_command_that_makes_them(bare):
 def test_one_missing_topic_is_enough_to_refuse(installation):
     name = installation.register.on_cluster("review.events")
     installation.admin.delete_topics([name])[name].result()
+    # The broker answers before its own metadata shows it.
+    installation.until(lambda: name not in installation.admin.list_topics(timeout=10).topics, f"{name} is gone")
 
     assert f"topics are missing: {name}. Run `recourse create-topics`" in refusal(installation.recourse("run"))
 
