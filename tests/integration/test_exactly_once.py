@@ -182,7 +182,8 @@ def test_a_worker_whose_producer_is_fenced_takes_its_id_back_and_nothing_is_lost
 
     feed.join()
     installation.until_done()
-    assert counted(port, "transactions_fenced_total") >= len(intruders)
+    # Being fenced while it commits or aborts, the worker cannot know what became of that; it must renew all the same.
+    assert counted(port, "producer_renewals_total") > len(intruders), "one producer at the start, one for each fence"
     assert worker.stop() == Exit.OK
     all_is_well(installation)
 

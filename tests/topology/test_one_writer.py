@@ -143,7 +143,7 @@ def test_a_slot_whose_id_is_taken_again_and_again_gives_up_with_a_clear_message(
     rival = MemoryProducer(driver.broker, "ledger-0")
     driver.faults.fail("commit_transaction", _doing(lambda: rival.init_transactions(1)), times=10)
 
-    with pytest.raises(Misconfigured, match="is another process using the slot"):
+    with pytest.raises(SlotTaken, match="another process runs as slot"):
         driver.run()
 
     assert booked_ids(driver) == []

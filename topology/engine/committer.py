@@ -10,7 +10,18 @@ from confluent_kafka import KafkaException
 
 from topology.engine.batch import Batch
 from topology.engine.definition import EngineConfig
-from topology.engine.errors import AbortBatch, EngineError, FateUnknown, Fenced, Hung, Misconfigured, StateLost
+from topology.engine.errors import (
+    AbortBatch,
+    EngineError,
+    FateUnknown,
+    Fenced,
+    Hung,
+    Misconfigured,
+    SlotTaken,
+    StateLost,
+    is_fence,
+    kafka_error,
+)
 from topology.engine.ports import Clock, Metrics, Producer, StateStore
 from topology.engine.transaction import Probe, Step, TransactionalProducer
 
@@ -200,7 +211,8 @@ class Committer:
         """A new producer under the same id; the broker settles what the old one left open.
 
         Raises:
-            Misconfigured: it was tried too often without one commit between.
+            SlotTaken: it was fenced too often without one commit between.
+            Misconfigured: the brokers make none.
         """
         limit = self._config.renewals_in_a_row
         failure: BaseException | None = None
@@ -215,12 +227,13 @@ class Committer:
             else:
                 self._metrics.count("producer_renewals_total", result="ok")
                 return
-        if failure is not None:
-            raise Misconfigured(
-                f"no transactional producer could be made as slot {self._config.slot!r} in {limit} tries: {failure}. "
-                "Do the brokers answer, and has __transaction_state a leader?"
-            ) from failure
+        error = kafka_error(failure) if failure is not None else None
+        if failure is None or (error is not None and is_fence(error)):
+            raise SlotTaken(
+                f"another process runs as slot {self._config.slot!r}: {limit} producers of this one were fenced in a "
+                "row with no transaction committed between; give each worker its own slot"
+            )
         raise Misconfigured(
-            f"no transaction could be committed with {limit} producers in a row as slot {self._config.slot!r}: "
-            "is another process using the slot?"
-        )
+            f"no transactional producer could be made as slot {self._config.slot!r} in {limit} tries: {failure}. "
+            "Do the brokers answer, and has __transaction_state a leader?"
+        ) from failure
