@@ -115,6 +115,10 @@ class Worker(Generic[S]):
             return  # the process is about to be ended; see `Hung`
         try:
             self._committer.close()
+        except (AbortBatch, Fenced, FateUnknown, StateLost, Retriable) as exc:
+            # Whoever owns the partitions next goes through `restore`, as after a crash: nothing is lost by leaving
+            # now, and raising this would hide why the worker ends, or make a failure of an orderly stop.
+            self._metrics.count("batches_failed_total", kind=type(exc).__name__)
         finally:
             self._consumer.close()
             self._reader.close()
