@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from topology.engine import deadletter
 from topology.engine.batch import Fold
@@ -204,11 +204,24 @@ class Worker(Generic[S]):
         self._committer.checkpoints[number] = restored.checkpoint
         for index, topic in enumerate(self._app.inputs):
             offset = restored.positions.get(index, OFFSET_BEGINNING)
-            self._consumer.seek(TopicPartition(topic, number, offset))
+            self._seek(TopicPartition(topic, number, offset))
         self._taker.open(partition, restored.positions)
         self._consumer.resume(self._inputs_of(number))
         partition.move(Status.ACTIVE)
         self._tell_ready()
+
+    def _seek(self, partition: TopicPartition) -> None:
+        """Read on from its offset.
+
+        Raises:
+            Retriable: the consumer has given the partition up, and will say why when it is next asked for records.
+        """
+        try:
+            self._consumer.seek(partition)
+        except KafkaException as exc:
+            if exc.args[0].code() != KafkaError._STATE:  # noqa: SLF001 - librdkafka's own code
+                raise
+            raise Retriable(f"{partition.topic}[{partition.partition}] is not ours at the moment: {exc}") from exc
 
     def _on_assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         """Take the partitions, paused: nothing is judged before `restore` is done (rule 4)."""
