@@ -73,7 +73,9 @@ def compatibility_problems(name: str, schema: JsonSchema, versions: Sequence[Ver
 def rollout(new: Node, old: Node) -> str:
     """Which side must be rolled out first when a record changes, and why."""
     reads_old, read_by_old = not problems(new, old), not problems(old, new)
-    symbols = sorted(_symbols(new) - _symbols(old))
+    known = _symbols(old)
+    enums = {symbol.rpartition(".")[0] for symbol in known}  # in a field that old readers skip, no symbol matters
+    symbols = sorted(s for s in _symbols(new) - known if s.rpartition(".")[0] in enums)
     if not reads_old and not read_by_old:
         return "no order works: make it a new record, or a new field beside the old one"
     if not read_by_old:

@@ -23,14 +23,18 @@ from schemas.vocabulary import (
     CaseEventKind,
     CaseState,
     Category,
+    DismissalReason,
     EffectKind,
     EvidenceKind,
+    EvidenceSupplier,
     Ground,
+    HoldReason,
     LiftReason,
     NoticeKind,
     Operation,
     Outcome,
     Redress,
+    ReferralReason,
     RefusalReason,
     SellerTier,
     Source,
@@ -99,6 +103,8 @@ class Evidence(Record, frozen=True, kw_only=True):
     kind: EvidenceKind
     ref: Text
     sha256: Text | None = None
+    supplied_by: EvidenceSupplier = EvidenceSupplier.UNKNOWN
+    """Who it came from, by the engine's own account; what a sender writes here is not looked at."""
 
 
 class Effect(Record, frozen=True, kw_only=True):
@@ -278,6 +284,106 @@ class DecisionProposed(Record, frozen=True, kw_only=True):
     policy_version: Name
     cited_evidence: Annotated[list[Name], Few] = []
     lesser_action: Action | None = None
+    dismissal: DismissalReason | None = None
+    """Why; with outcome ``dismissed``."""
+    substituted_policy: Name | None = None
+    """The rule that the enforcement stands on after all; with outcome ``upheld_ground_changed``."""
+
+
+class EvidenceRequested(Record, frozen=True, kw_only=True):
+    """The holder of a claim asks for evidence; the case waits for it."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    kinds: Annotated[list[EvidenceKind], Few]
+    at_least: Annotated[int, Meta(ge=1)] = 1
+    supplier: EvidenceSupplier = EvidenceSupplier.APPELLANT
+    due_at: Millis | None = None
+    """When the case goes on without it; none: after the time of the rulebook."""
+    note_ref: Text | None = None
+
+
+class EvidenceSupplied(Record, frozen=True, kw_only=True):
+    """Evidence for an open case, from the appellant, a specialist or an enforcement system."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count | None = None
+    """An appellant, who sees no versions, leaves it out."""
+    occurred_at: Millis
+    supplier: EvidenceSupplier
+    evidence: Annotated[list[Evidence], Few]
+
+
+class CaseReferred(Record, frozen=True, kw_only=True):
+    """The holder of a claim hands the case to another pod; it keeps its `rank_at`."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    to_pod: Name
+    reason: ReferralReason
+    note_ref: Text | None = None
+
+
+class CaseHeld(Record, frozen=True, kw_only=True):
+    """The holder of a claim lets the case wait for something outside; its work clock stops."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    reason: HoldReason
+    until: Millis | None = None
+    """When it goes on by itself; none: as late as the rulebook allows."""
+    note_ref: Text | None = None
+
+
+class CaseResumed(Record, frozen=True, kw_only=True):
+    """A case that waits goes on."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    note_ref: Text | None = None
+
+
+class DecisionConfirmed(Record, frozen=True, kw_only=True):
+    """The second reviewer agrees with the proposed decision: the case is decided."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    reasons_ref: Text | None = None
+
+
+class DecisionReturned(Record, frozen=True, kw_only=True):
+    """The second reviewer gives the proposed decision back, with guidance."""
+
+    event_id: Name
+    user_id: UserId
+    case_id: CaseId
+    actor: ReviewerId
+    expected_version: Count
+    occurred_at: Millis
+    guidance_ref: Text
 
 
 # --- resolution.acks ---------------------------------------------------------------------------------------
@@ -355,6 +461,57 @@ class EnforcementSummary(Record, frozen=True, kw_only=True):
     strikes: Count = 0
 
 
+class EvidenceNeed(Record, frozen=True, kw_only=True):
+    """One line of the standard of evidence that a case is held to, and how far it is met."""
+
+    kinds: Annotated[list[EvidenceKind], Few]
+    at_least: Count
+    supplier: EvidenceSupplier | None = None
+    """Who they must come from; none: anyone."""
+    outcomes: Annotated[list[Outcome], Few]
+    met: bool
+    waived: bool = False
+    """They were asked for in time and not given: a decision may do without."""
+
+
+class EvidenceRequest(Record, frozen=True, kw_only=True):
+    """Evidence that somebody was asked for and has not given yet."""
+
+    request_id: Name
+    kinds: Annotated[list[EvidenceKind], Few]
+    at_least: Annotated[int, Meta(ge=1)] = 1
+    supplier: EvidenceSupplier
+    requested_at: Millis
+    due_at: Millis
+    note_ref: Text | None = None
+
+
+class Proposal(Record, frozen=True, kw_only=True):
+    """A decision that waits for a second reviewer."""
+
+    outcome: Outcome
+    reviewer: ReviewerId
+    proposed_at: Millis
+    reasons_ref: Text
+    cited_evidence: Annotated[list[Name], Few] = []
+
+
+class SecondReview(Record, frozen=True, kw_only=True):
+    """Why a second person must look at a decision, and how."""
+
+    because: Annotated[list[Name], Few]
+    since: Millis
+    blind: bool = False
+    """The second reviewer decides without seeing the first decision."""
+
+
+class Pause(Record, frozen=True, kw_only=True):
+    """The work clock stands still: since when, and until when at the latest."""
+
+    since: Millis
+    until: Millis
+
+
 class Case(Record, frozen=True, kw_only=True):
     """An appeal on its pod's topic: the newest full state, keyed by case (a tombstone when it leaves the pod)."""
 
@@ -387,6 +544,20 @@ class Case(Record, frozen=True, kw_only=True):
     claim: Claim | None = None
     routing: Routing
     rulebook_digest: Name
+    pause: Pause | None = None
+    """The work clock stands still, as the case waits for evidence or is on hold."""
+    paused_ms: Count = 0
+    """How long it stood still before, in milliseconds."""
+    standard: Annotated[list[EvidenceNeed], Few] = []
+    requests: Annotated[list[EvidenceRequest], Few] = []
+    """Evidence that was asked for and has not come."""
+    second_review: SecondReview | None = None
+    proposal: Proposal | None = None
+    """The decision that waits for a second reviewer; not shown while the review is blind."""
+    guidance_ref: Text | None = None
+    """Guidance of the second reviewer who gave the last proposal back."""
+    escalated: bool = False
+    """The regulatory due time has passed."""
 
 
 # --- resolution.events -------------------------------------------------------------------------------------
@@ -470,6 +641,13 @@ class CaseEvent(Record, frozen=True, kw_only=True):
     saw: Annotated[dict[str, Text], Few] = {}
     """The values that the decision rested on, by name."""
     rulebook_digest: Name
+    folded: Annotated[list[Count], Few] = []
+    """How many inputs of this user were folded when it was written, its cause included, by topic: enforcement,
+    appeal, review, acks."""
+    prev_hash: Text | None = None
+    """`hash` of this user's line before; none for the first."""
+    hash: Text | None = None
+    """SHA-256 over the line's canonical form, `prev_hash` included."""
 
 
 # --- appellant.notices -------------------------------------------------------------------------------------
@@ -493,6 +671,16 @@ class AppellantNotice(Record, frozen=True, kw_only=True):
     decide_by: Millis | None = None
     """When the user can expect the decision."""
     redress: Annotated[list[Redress], Few] = []
+    policy: Name | None = None
+    """The rule that the enforcement rests on (DSA Art. 17(3)(d), (e))."""
+    policy_version: Name | None = None
+    action: Action | None = None
+    statement_of_reasons_id: Name | None = None
+    reasons: Annotated[list[Name], Few] = []
+    """Codes of what led to it, from closed lists."""
+    evidence_kinds: Annotated[list[EvidenceKind], Few] = []
+    """Kinds of evidence that the user is asked for."""
+    evidence_due_at: Millis | None = None
 
 
 # --- topology's own input ----------------------------------------------------------------------------------
@@ -507,7 +695,18 @@ class TimerFired(msgspec.Struct, frozen=True, gc=False):
 
 EnforcementEvent = EnforcementIssued | EnforcementAmended | EnforcementLifted | UserProfileUpdated
 AppealEvent = AppealSubmitted | AppealWithdrawn
-ReviewEvent = CaseClaimed | CaseReleased | DecisionProposed
+ReviewEvent = (
+    CaseClaimed
+    | CaseReleased
+    | DecisionProposed
+    | EvidenceRequested
+    | EvidenceSupplied
+    | CaseReferred
+    | CaseHeld
+    | CaseResumed
+    | DecisionConfirmed
+    | DecisionReturned
+)
 InputRecord = EnforcementEvent | AppealEvent | ReviewEvent | DirectiveAcked
 OutputRecord = Case | ReversalOrdered | ReversalConfirmed | CaseEvent | AppellantNotice
 
@@ -521,6 +720,13 @@ INPUT_RECORDS: tuple[type[Record], ...] = (
     CaseClaimed,
     CaseReleased,
     DecisionProposed,
+    EvidenceRequested,
+    EvidenceSupplied,
+    CaseReferred,
+    CaseHeld,
+    CaseResumed,
+    DecisionConfirmed,
+    DecisionReturned,
     DirectiveAcked,
 )
 OUTPUT_RECORDS: tuple[type[Record], ...] = (

@@ -11,6 +11,8 @@ from schemas.records import (
     DirectiveAcked,
     EnforcementAmended,
     EnforcementIssued,
+    EvidenceRequested,
+    EvidenceSupplied,
     Record,
     ReversalOrdered,
 )
@@ -29,7 +31,10 @@ CRITICAL_SYMBOLS: Final[dict[type[Record], frozenset[str]]] = {
     EnforcementIssued: frozenset({"action", "target.kind", "effects[].kind"}),
     EnforcementAmended: frozenset({"action", "target.kind", "effects[].kind"}),
     # The decision itself.
-    DecisionProposed: frozenset({"outcome", "lesser_action"}),
+    DecisionProposed: frozenset({"outcome", "lesser_action", "dismissal"}),
+    # Nobody can be asked for a kind, and no standard be met by a supplier, that is not known here.
+    EvidenceRequested: frozenset({"kinds[]", "supplier"}),
+    EvidenceSupplied: frozenset({"supplier"}),
     # Taken for applied, a reversal that failed would be reported as done.
     DirectiveAcked: frozenset({"status"}),
     # A system must not guess what it is told to do, nor which state must hold afterwards.

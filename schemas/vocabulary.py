@@ -146,6 +146,48 @@ class EvidenceKind(StrEnum):
     OTHER = "other"
 
 
+class EvidenceSupplier(StrEnum):
+    """Who put a piece of evidence on a case, or is asked for it."""
+
+    UNKNOWN = "UNKNOWN"
+    ENFORCEMENT = "enforcement"
+    APPELLANT = "appellant"
+    SPECIALIST = "specialist"
+
+
+class ReferralReason(StrEnum):
+    """Why a case goes to another pod."""
+
+    UNKNOWN = "UNKNOWN"
+    LEGAL = "legal"
+    EXPERTISE = "expertise"
+    LANGUAGE = "language"
+    CONFLICT_OF_INTEREST = "conflict_of_interest"
+    WORKLOAD = "workload"
+    OTHER = "other"
+
+
+class HoldReason(StrEnum):
+    """Why a case must wait for something outside."""
+
+    UNKNOWN = "UNKNOWN"
+    LEGAL_PROCEEDINGS = "legal_proceedings"
+    INVESTIGATION = "investigation"
+    THIRD_PARTY = "third_party"
+    TECHNICAL = "technical"
+    OTHER = "other"
+
+
+class DismissalReason(StrEnum):
+    """Why an appeal is dismissed without judging the enforcement."""
+
+    UNKNOWN = "UNKNOWN"
+    MANIFESTLY_UNFOUNDED = "manifestly_unfounded"
+    ABUSIVE = "abusive"
+    UNINTELLIGIBLE = "unintelligible"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
 class SellerTier(StrEnum):
     """The marketplace's own grading of sellers."""
 
@@ -262,6 +304,10 @@ class NoticeKind(StrEnum):
     ENFORCEMENT_CHANGED = "enforcement_changed"
     DECIDED = "decided"
     REVERSAL_CONFIRMED = "reversal_confirmed"
+    EVIDENCE_REQUESTED = "evidence_requested"
+    EVIDENCE_RECEIVED = "evidence_received"
+    DELAYED = "delayed"
+    """The regulatory due time has passed without a decision."""
 
 
 class Redress(StrEnum):
@@ -300,3 +346,26 @@ class CaseEventKind(StrEnum):
     REVERSAL_STALLED = "ReversalStalled"
     REVERSAL_CONFIRMED = "ReversalConfirmed"
     DEADLINE_MISSED = "DeadlineMissed"
+    EVIDENCE_REQUESTED = "EvidenceRequested"
+    EVIDENCE_SUPPLIED = "EvidenceSupplied"
+    EVIDENCE_OVERDUE = "EvidenceOverdue"
+    """It was asked for and did not come in time: the case goes on without it."""
+    CASE_REFERRED = "CaseReferred"
+    CASE_HELD = "CaseHeld"
+    CASE_RESUMED = "CaseResumed"
+    PAUSE_CAPPED = "PauseCapped"
+    """The case has waited as long as all its waiting together may take."""
+    DECISION_PROPOSED = "DecisionProposed"
+    """A first decision that a second person must look at."""
+    DECISION_CONFIRMED = "DecisionConfirmed"
+    DECISION_RETURNED = "DecisionReturned"
+    DECISION_DISPUTED = "DecisionDisputed"
+    """Two reviewers do not agree: the lead pod decides."""
+    BAND_RAISED = "BandRaised"
+    PROMISE_MISSED = "PromiseMissed"
+    """The handling time of the band has passed."""
+    CASE_ESCALATED = "CaseEscalated"
+    CASE_CLOSED = "CaseClosed"
+    """Decided, and what had to be undone is undone."""
+    GRANT_WITHHELD = "GrantWithheld"
+    """A rule would have granted the appeal; its cap or its audit share sent it to people."""

@@ -49,7 +49,7 @@ def confirmed(ids: bytes) -> bytes:
 def event(saw: bytes) -> bytes:
     """A `CaseEvent` with these bytes in place of its map."""
     start = text("e") + text("u") + number(1) + b"\0\0\0" + number(NOW) + number(1) + text("cause") + b"\0" * 8
-    return head(CaseEvent) + start + saw + text("digest")
+    return head(CaseEvent) + start + saw + text("digest") + b"\0\0\0"
 
 
 def refused(data: bytes) -> DecodeError:
