@@ -18,7 +18,7 @@ refusal and its reason) does not depend on that order, but for what lies in the 
 from collections.abc import Callable
 from typing import Any
 
-from processors import enforcement, intake, reversal, review, timers
+from processors import deciding, enforcement, intake, reversal, review, timers, waiting
 from processors.codec import decode_dossier, encode_dossier
 from processors.context import Context
 from processors.dossier import Dossier
@@ -27,12 +27,19 @@ from schemas.records import (
     AppealSubmitted,
     AppealWithdrawn,
     CaseClaimed,
+    CaseHeld,
+    CaseReferred,
     CaseReleased,
+    CaseResumed,
+    DecisionConfirmed,
     DecisionProposed,
+    DecisionReturned,
     DirectiveAcked,
     EnforcementAmended,
     EnforcementIssued,
     EnforcementLifted,
+    EvidenceRequested,
+    EvidenceSupplied,
     InputRecord,
     TimerFired,
     UserId,
@@ -55,7 +62,14 @@ HANDLERS: dict[type, Callable[[Dossier, Any, Context], None]] = {
     AppealWithdrawn: intake.on_withdrawn,
     CaseClaimed: review.on_claimed,
     CaseReleased: review.on_released,
-    DecisionProposed: review.on_proposed,
+    CaseReferred: review.on_referred,
+    EvidenceRequested: waiting.on_requested,
+    EvidenceSupplied: waiting.on_supplied,
+    CaseHeld: waiting.on_held,
+    CaseResumed: waiting.on_resumed,
+    DecisionProposed: deciding.on_proposed,
+    DecisionConfirmed: deciding.on_confirmed,
+    DecisionReturned: deciding.on_returned,
     DirectiveAcked: reversal.on_acked,
     TimerFired: _on_timer,
 }
@@ -85,4 +99,4 @@ def handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: Context) -> N
     if dossier.due is not None and dossier.due <= ctx.now:
         timers.fire_due(dossier, ctx)
     handler(dossier, event, ctx)
-    timers.reschedule(dossier)
+    timers.reschedule(dossier, ctx)

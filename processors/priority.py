@@ -8,10 +8,12 @@ the last bits of a logarithm out of every decision.
 
 import math
 
-from processors.dossier import Dossier, OpenCase, Part
+from processors.conditions import holds
+from processors.dossier import Dossier
 from processors.durations import DAY_MS
 from processors.on_file import Enforcement
-from processors.tables import OverrideRule, Tables, Test
+from processors.open_case import OpenCase, Part
+from processors.tables import OverrideRule, Tables
 from schemas.records import Millis
 from schemas.vocabulary import AppealFlag, Band, TargetKind
 
@@ -27,7 +29,7 @@ Valued = tuple[float, str]
 
 
 def rank(dossier: Dossier, case: OpenCase, e: Enforcement, overrides: list[OverrideRule], tables: Tables) -> None:
-    """Set the case's score, components, band, `rank_at` and promised time."""
+    """Set the case's score, components, band, `rank_at` and handling time."""
     valued = (
         _severity(e, tables),
         _impact(dossier, e, tables),
@@ -55,7 +57,7 @@ def rank(dossier: Dossier, case: OpenCase, e: Enforcement, overrides: list[Overr
     case.band = band = band_of(score, tables) if given is None or given.band is None else given.band
     handling_ms = tables.band_starts[band].handling_ms
     case.rank_at = Millis(min(case.submitted_at + tables.slack_ms[score], case.due_at - handling_ms))
-    case.promised_at = Millis(case.submitted_at + handling_ms)
+    case.handling_ms = handling_ms
 
 
 def band_of(score: int, tables: Tables) -> Band:
@@ -64,16 +66,6 @@ def band_of(score: int, tables: Tables) -> Band:
         if score >= start.at:
             return start.band
     return tables.bands[-1].band
-
-
-def holds(test: Test, facts: tuple[str, ...], flags: list[AppealFlag], amount: float) -> bool:
-    """Whether all of a rule's conditions hold."""
-    for position, allowed in test.sets:
-        if facts[position] not in allowed:
-            return False
-    if test.flags is not None and test.flags.isdisjoint(flags):
-        return False
-    return test.amount_at_least is None or amount >= test.amount_at_least
 
 
 def amount_at_stake(e: Enforcement, tables: Tables) -> float:

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import yaml
+
 from processors import ids
-from processors.dossier import Dossier, OpenCase
+from processors.dossier import Dossier
 from processors.fold import handle, new_dossier
+from processors.open_case import OpenCase
 from processors.rulebook import Rulebook
 from schemas.records import (
     AppealId,
@@ -57,14 +60,23 @@ from schemas.vocabulary import (
     Source,
     TargetKind,
 )
-from topology.rulebook_file import load_rulebook
+from topology.rulebook_file import PACKAGED, load_rulebook
 
-RULEBOOK = load_rulebook()
+PACKAGED_RULEBOOK = load_rulebook()
 USER = UserId("u-1")
 T0 = 1_760_000_000_000
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+
+def a_rulebook(**sections: Any) -> Rulebook:
+    """The packaged rulebook with these sections in place of its own."""
+    return Rulebook.model_validate({**yaml.safe_load(PACKAGED.read_text(encoding="utf-8")), **sections})
+
+
+RULEBOOK = a_rulebook(second_review=None, evidence=[], automation=[])
+"""One person decides, on whatever evidence: for tests that are about something else."""
 
 _numbers = itertools.count(1)
 
@@ -240,9 +252,17 @@ class Life:
     now: int = T0
     dossier: Dossier = field(default_factory=lambda: new_dossier(USER))
     out: list[Emission] = field(default_factory=list)
+    allowance: int | None = None
+    spent: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def emit(self, topic: str, key: str, record: Record | None) -> None:
         self.out.append(Emission(topic, key, record))
+
+    def spend(self, name: str, limit: int) -> bool:
+        """As if the whole allowance were this partition's."""
+        key = (name, self.now // DAY)
+        self.spent[key] = self.spent.get(key, 0) + 1
+        return self.spent[key] <= (limit if self.allowance is None else self.allowance)
 
     def send(self, event: InputRecord, at: int | None = None) -> list[Emission]:
         """Fold one input at its own time (or later, never back), and give what it emitted."""
