@@ -14,6 +14,7 @@ from processors.lifecycle import Move
 from processors.on_file import Enforcement
 from processors.open_case import OpenCase
 from processors.outbox import case_line
+from processors.priority import WRONGFULNESS
 from processors.reasons import Withheld
 from processors.review_tables import ReviewTables, Rule
 from schemas.records import ReviewerId
@@ -25,17 +26,11 @@ ACTOR = "rule:"
 
 def matching(case: OpenCase, facts: tuple[str, ...], amount: float, tables: ReviewTables) -> Rule | None:
     """The first rule whose conditions hold."""
-    if not tables.rules:
-        return None
-    expected = next((part.value for part in case.parts if part.name == "wrongfulness"), 0.0)
-    return next(
-        (
-            rule
-            for rule in tables.rules
-            if expected >= rule.wrongfulness_at_least and holds(rule.test, facts, case.flags, amount)
-        ),
-        None,
-    )
+    expected = case.parts[WRONGFULNESS].value
+    for rule in tables.rules:
+        if expected >= rule.wrongfulness_at_least and holds(rule.test, facts, case.flags, amount):
+            return rule
+    return None
 
 
 def grant(dossier: Dossier, case: OpenCase, e: Enforcement, rule: Rule, ctx: Context, cause: str) -> bool:

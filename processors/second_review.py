@@ -10,7 +10,7 @@ from processors import ids
 from processors.dossier import Dossier
 from processors.on_file import Enforcement, Profile
 from processors.open_case import OpenCase, Proposed
-from processors.priority import amount_at_stake
+from processors.priority import WRONGFULNESS, amount_at_stake
 from processors.review_tables import Triggers
 from processors.tables import Tables
 from schemas.vocabulary import Outcome
@@ -55,9 +55,7 @@ def _holding(
 
 
 def _against_prior(case: OpenCase, decision: Proposed, rules: Triggers) -> bool:
-    expected = next((part.value for part in case.parts if part.name == "wrongfulness"), None)
-    if expected is None:
-        return False
+    expected = case.parts[WRONGFULNESS].value
     overturns = decision.outcome is Outcome.OVERTURNED
     return expected < rules.overturn_below if overturns else expected > rules.uphold_above
 

@@ -12,7 +12,10 @@ from schemas.vocabulary import AppealFlag, EvidenceSupplier, Outcome
 
 def choose(facts: tuple[str, ...], flags: list[AppealFlag], amount: float, tables: ReviewTables) -> str:
     """Name of the first standard whose conditions hold; empty if none does."""
-    return next((s.name for s in tables.standards if holds(s.test, facts, flags, amount)), "")
+    for standard in tables.standards:
+        if holds(standard.test, facts, flags, amount):
+            return standard.name
+    return ""
 
 
 def missing(case: OpenCase, outcome: Outcome, cited: Iterable[str], tables: ReviewTables) -> str:

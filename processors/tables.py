@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from processors.rulebook import Prior, RoutingRule, Rulebook
 
 
+NAMES = ("severity", "impact", "wrongfulness", "standing", "urgency", "vulnerability")
+"""The components, in the order in which they are added and shown."""
+
+
 class Stop(Struct, frozen=True, gc=False):
     """A pod on the way of a rule: whom it serves, and whether it has the skills that the rule needs."""
 
@@ -68,7 +72,8 @@ class Tables(Struct, frozen=True, gc=False):
     digest: str
     severity: dict[Action, float]
     log_full_days: float
-    weights: tuple[float, float, float, float, float, float]
+    scale: tuple[tuple[str, float, float], ...]
+    """Component, its weight, and its thousandths of a point in a score of 1000, in the order of `NAMES`."""
     log_reach: float
     log_value: float
     log_amount: float
@@ -107,14 +112,7 @@ def compile_tables(book: "Rulebook") -> Tables:
         digest=book.digest,
         severity=dict(book.severity.actions),
         log_full_days=math.log1p(book.severity.full_duration / DAY_MS),
-        weights=(
-            weights.severity,
-            weights.impact,
-            weights.wrongfulness,
-            weights.standing,
-            weights.urgency,
-            weights.vulnerability,
-        ),
+        scale=tuple((name, weight := getattr(weights, name), 1_000_000 * weight) for name in NAMES),
         log_reach=math.log1p(book.impact.full_reach),
         log_value=math.log1p(book.impact.full_lifetime_value),
         log_amount=math.log1p(book.impact.full_amount),

@@ -18,6 +18,9 @@ from processors.reversal import retry
 from schemas.records import CaseId, Millis
 
 
+_NEVER = 1 << 62
+
+
 class _Due(NamedTuple):
     """Sorts by time, then by kind and id, so that the order is the same everywhere."""
 
@@ -29,19 +32,16 @@ class _Due(NamedTuple):
 
 def reschedule(dossier: Dossier, ctx: Context) -> None:
     """Set `Dossier.due` to the earliest timer, after anything may have changed."""
-    due: int | None = None
+    due = _NEVER
     for parked in dossier.parked:
-        if due is None or parked.until < due:
-            due = parked.until
+        due = min(due, parked.until)
     share = ctx.rulebook.tables.review.warn_share
     for case in dossier.cases.values():
-        at = _next_of(case, share)
-        if at is not None and (due is None or at < due):
-            due = at
+        due = _earliest(case, share, due)
     for running in dossier.reversals.values():
-        if running.retry_at is not None and (due is None or running.retry_at < due):
+        if running.retry_at is not None and running.retry_at < due:
             due = running.retry_at
-    dossier.due = None if due is None else Millis(due)
+    dossier.due = None if due == _NEVER else Millis(due)
 
 
 def fire_due(dossier: Dossier, ctx: Context) -> None:
@@ -114,5 +114,23 @@ def _of_case(case: OpenCase, share: float) -> Iterator[_Due]:
         yield _Due(case.due_at, "deadline", of)
 
 
-def _next_of(case: OpenCase, share: float) -> int | None:
-    return min((due.at for due in _of_case(case, share)), default=None)
+def _earliest(case: OpenCase, share: float, due: int) -> int:
+    """The earliest of `due` and the case's timers: the times of `_of_case`, without its names, on every event."""
+    if case.lease is not None and case.lease.until < due:
+        due = case.lease.until
+    if case.expires_at is not None and case.expires_at < due:
+        due = case.expires_at
+    for request in case.requests:
+        due = min(due, request.due_at)
+    if case.waiting is not None:
+        due = min(due, case.waiting.until)
+    else:
+        if not case.warned and case.warn_at and case.warn_at < due:
+            due = case.warn_at
+        if not case.promise_missed and case.promised_at < due:
+            due = case.promised_at
+    if not case.due_warned and (warning := clocks.due_warning_at(case, share)) < due:
+        due = warning
+    if not case.overdue and case.due_at < due:
+        due = case.due_at
+    return due

@@ -38,7 +38,7 @@ def test_packaged_rulebook_is_valid() -> None:
         "legal",
         "lead",
     ]
-    assert sum(book.tables.weights) == pytest.approx(1)
+    assert sum(weight for _, weight, _ in book.tables.scale) == pytest.approx(1)
     assert book.tables.default_pod == "general"
 
 
