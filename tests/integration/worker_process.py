@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Self
 
 import psutil
 import redis
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas import records as r
@@ -196,9 +196,17 @@ class Installation:
         )
 
     def owners(self) -> set[str]:
-        """Members of the group that hold partitions."""
-        future = self.admin.describe_consumer_groups([self.name])[self.name]
-        return {member.member_id for member in future.result().members if member.assignment.topic_partitions}
+        """Members of the group that hold partitions; none while the broker cannot tell.
+
+        A fresh broker makes the topic of the groups' offsets when it is first asked, and the client may then wait for
+        the coordinator until its whole time-out is over: so a short one, and whoever waits asks again.
+        """
+        future = self.admin.describe_consumer_groups([self.name], request_timeout=3)[self.name]
+        try:
+            members = future.result().members
+        except KafkaException:
+            return set()
+        return {member.member_id for member in members if member.assignment.topic_partitions}
 
     # --- records in -------------------------------------------------------------------------------------------
 
