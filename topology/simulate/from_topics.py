@@ -41,7 +41,7 @@ def from_topics(kafka: Mapping[str, Any], register: Register, app: FoldApp[Dossi
     index = {topic: position for position, topic in enumerate(app.inputs)}
     for message in _read(kafka, bounds):
         topic = index[message.topic() or ""]
-        recorded.add(message.partition() or 0, len(app.inputs), _input(app, topic, message))
+        recorded.add(message.partition() or 0, len(app.inputs), input_of(app, topic, message))
     return recorded
 
 
@@ -113,7 +113,7 @@ def _read(kafka: Mapping[str, Any], bounds: Mapping[Place, tuple[int, int]]) -> 
         reader.close()
 
 
-def _input(app: FoldApp[Dossier], topic: int, message: Message) -> Input:
+def input_of(app: FoldApp[Dossier], topic: int, message: Message) -> Input:
     """Decode, or say why not, in the order in which the engine looks."""
     timestamp = message.timestamp()[1]
     turn = turn_of(timestamp)
