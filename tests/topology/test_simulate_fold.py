@@ -13,8 +13,10 @@ from processors.fold import new_dossier
 from schemas.codec import Codec
 from schemas.records import EnforcementId, Millis, UserId, event_time
 from schemas.vocabulary import AckStatus, Action, AppealFlag, EffectKind, Outcome
-from tests.driver import Driver
+from tests.driver import START_MS, Driver
 from tests.takedowns import EVENTS, needs_takedowns
+from tests.topology.ledger import INPUTS as PAID
+from tests.topology.ledger import OUT, add, ledger
 from tests.unit import builders as b
 from tests.unit.builders import DAY, HOUR, MINUTE, RULEBOOK, T0, Life
 from topology.appeals import appeals_app
@@ -155,7 +157,7 @@ def _time_field(event):
 def recorded_by(driver):
     """What lies in the driver's input topics, as `recourse simulate` reads it."""
     recorded = Recorded("driver")
-    app = the_app()
+    app = driver.app
     for topic, name in enumerate(app.inputs):
         for r in driver.read(name):
             message = Message(
@@ -165,9 +167,9 @@ def recorded_by(driver):
     return recorded
 
 
-def folded(recorded):
+def folded(recorded, app=None):
     """Records by topic and partition (of cases: by key), as the engine writes them, and dead letters by reason."""
-    app, out = the_app(), defaultdict(list)
+    app, out = app or the_app(), defaultdict(list)
 
     def sink(partition, _key, emitted, now):
         for topic, name, record in emitted:
@@ -180,14 +182,13 @@ def folded(recorded):
     return dict(out), dict(fold.dead_letters)
 
 
-def engine(driver):
+def engine(driver, outputs=tuple(topic.name for topic in REGISTER.topics if topic.role == "output")):
     """The same of what the real engine wrote."""
     out = defaultdict(list)
-    for topic in REGISTER.topics:
-        if topic.role == "output":
-            for r in driver.read(topic.name):
-                where = r.key if topic.name.startswith("cases.") else r.partition
-                out[topic.name, where].append((r.key, r.value, r.timestamp))
+    for topic in outputs:
+        for r in driver.read(topic):
+            where = r.key if topic.startswith("cases.") else r.partition
+            out[topic, where].append((r.key, r.value, r.timestamp))
     reasons = Counter(dict(r.headers)[deadletter.REASON].decode() for r in driver.dead_letters())
     return dict(out), dict(reasons)
 
@@ -235,24 +236,28 @@ def test_a_long_history_with_every_kind_of_fault_gives_the_records_of_the_real_e
     assert {"CaseOpened", "CaseDecided", "ClaimExpired", "DeadlineMissed", "ReversalOrdered", "AppealParked"} <= kinds
 
 
-def test_a_state_is_given_back_when_a_handler_raises_and_again_when_the_next_one_does():
-    driver = a_driver()
-    user = USERS[0]
-    bad = {"action": Action.FEE, "effects": [b.an_effect(EffectKind.MONEY_TAKEN, amount=b.euros("-1"))]}
-    events = [
-        b.an_enforcement(user_id=user),
-        b.an_enforcement(at=T0 + 1, user_id=user, enforcement_id=EnforcementId("e-2"), **bad),
-        b.an_appeal(user_id=user, appellant_id=user),
-        b.an_enforcement(at=T0 + DAY, user_id=user, enforcement_id=EnforcementId("e-2"), **bad),
-        msgspec.structs.replace(b.a_withdrawal(at=T0 + 2 * DAY), user_id=user),
-    ]
-    for event in events:
-        topic = TOPIC_OF[type(event)]
-        driver.send(topic, user, CODEC.encode(event, topic), at=event_time(event))
+_booking = st.fixed_dictionaries(
+    {
+        "topic": st.integers(0, 1),
+        "key": st.sampled_from(["ann", "ann", "bob", "cat", b"\0x"]),
+        "at": st.integers(1, 60),
+        "wait": st.none() | st.integers(1, 20),
+        "fault": st.sampled_from([None] * 6 + ["before", "after", "after", "poison", "fuse"]),
+    }
+)
+
+
+@given(bookings=st.lists(_booking, max_size=40), batch_records=st.sampled_from([1, 3, 100]))
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_events_and_timers_that_raise_half_way_leave_what_they_leave_in_the_engine(bookings, batch_records):
+    driver = Driver(
+        ledger(), partitions=1, clock=ClockKind.STREAM, dead_letters_in_a_row=1_000, batch_records=batch_records
+    )
+    for n, booking in enumerate(bookings):
+        more = {name: booking[name] for name in ("wait", "fault") if booking[name] is not None}
+        driver.send(PAID[booking["topic"]], booking["key"], add(n, id=n + 1, **more), at=START_MS + booking["at"])
     driver.run()
-    out, reasons = folded(recorded_by(driver))
-    assert reasons == {"handler_raised": 2}
-    assert (out, reasons) == engine(driver)
+    assert folded(recorded_by(driver), driver.app) == engine(driver, [OUT])
 
 
 @needs_takedowns

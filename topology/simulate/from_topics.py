@@ -7,7 +7,6 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from processors.dossier import Dossier
 from topology.cluster import Cluster
 from topology.engine import deadletter
 from topology.engine.clients import BrokerOffsets
@@ -24,7 +23,7 @@ RECORDS = 2_000
 Place = tuple[str, int]
 
 
-def from_topics(kafka: Mapping[str, Any], register: Register, app: FoldApp[Dossier]) -> Recorded:
+def from_topics(kafka: Mapping[str, Any], register: Register, app: FoldApp[Any]) -> Recorded:
     """All committed records of the input topics.
 
     Raises:
@@ -45,7 +44,7 @@ def from_topics(kafka: Mapping[str, Any], register: Register, app: FoldApp[Dossi
     return recorded
 
 
-def _partitions(kafka: Mapping[str, Any], register: Register, app: FoldApp[Dossier]) -> int:
+def _partitions(kafka: Mapping[str, Any], register: Register, app: FoldApp[Any]) -> int:
     found = Cluster(kafka, register).partitions()
     missing = [topic for topic in app.inputs if topic not in found]
     if missing:
@@ -60,7 +59,7 @@ def _partitions(kafka: Mapping[str, Any], register: Register, app: FoldApp[Dossi
     return counts[app.inputs[0]]
 
 
-def _bounds(kafka: Mapping[str, Any], app: FoldApp[Dossier], partitions: int) -> dict[Place, tuple[int, int]]:
+def _bounds(kafka: Mapping[str, Any], app: FoldApp[Any], partitions: int) -> dict[Place, tuple[int, int]]:
     """First offset and end of each partition of the inputs."""
     offsets = BrokerOffsets(kafka)
     try:
@@ -113,7 +112,7 @@ def _read(kafka: Mapping[str, Any], bounds: Mapping[Place, tuple[int, int]]) -> 
         reader.close()
 
 
-def input_of(app: FoldApp[Dossier], topic: int, message: Message) -> Input:
+def input_of(app: FoldApp[Any], topic: int, message: Message) -> Input:
     """Decode, or say why not, in the order in which the engine looks."""
     timestamp = message.timestamp()[1]
     turn = turn_of(timestamp)
@@ -123,13 +122,22 @@ def input_of(app: FoldApp[Dossier], topic: int, message: Message) -> Input:
         return Input(turn, topic, "", Poison(deadletter.NULL_KEY, text))
     if not turn:
         return Input(turn, topic, "", implausible(timestamp))
-    try:
-        key = raw.decode()
-    except UnicodeDecodeError:
-        return Input(turn, topic, "", Poison(deadletter.BAD_KEY, f"the key {raw[:64]!r} is not UTF-8"))
+    key = _name(raw)
+    if key is None:
+        return Input(turn, topic, "", Poison(deadletter.BAD_KEY, f"the key {raw[:64]!r} is no user_id"))
     try:
         return Input(turn, topic, key, app.decode(topic, key, message.value()))
-    except Poison as exc:
-        return Input(turn, topic, key, exc)
     except Retriable as exc:
         raise Misconfigured(f"{exc}; is RECOURSE_REGISTRY right?") from exc
+    except Exception as exc:  # noqa: BLE001 - rule 7: whatever one record does, the next one is read
+        return Input(turn, topic, key, Poison(deadletter.reason_of(exc), str(exc)))
+
+
+def _name(raw: bytes) -> str | None:
+    """The key as text, or None for one that the engine cannot keep a state under."""
+    if raw.startswith(b"\0"):
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
