@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from topology.topics import Register
 
 BROKER_S = 30.0
 """One question to the broker."""
+AGAIN_S = 0.2
+"""Until a question that was not answered is asked again."""
 RECORDS = 2_000
 """At most so many at a time."""
 
@@ -62,14 +65,20 @@ def _partitions(kafka: Mapping[str, Any], register: Register, app: FoldApp[Any])
 def _bounds(kafka: Mapping[str, Any], app: FoldApp[Any], partitions: int) -> dict[Place, tuple[int, int]]:
     """First offset and end of each partition of the inputs."""
     offsets = BrokerOffsets(kafka)
-    try:
-        return {
-            (topic, number): found
-            for topic in app.inputs
-            for number, found in offsets.bounds(topic, range(partitions), BROKER_S).items()
-        }
-    except KafkaException as exc:
-        raise Misconfigured(f"the broker does not tell where the inputs end: {exc.args[0].str()}") from exc
+    deadline = time.monotonic() + BROKER_S
+    while True:
+        try:
+            return {
+                (topic, number): found
+                for topic in app.inputs
+                for number, found in offsets.bounds(topic, range(partitions), BROKER_S).items()
+            }
+        except KafkaException as exc:
+            # Partitions of new topics, and those whose leader moves, have none for a moment.
+            if time.monotonic() > deadline:
+                text = f"the broker does not tell where the inputs end: {exc.args[0].str()}"
+                raise Misconfigured(text) from exc
+            time.sleep(AGAIN_S)
 
 
 def _read(kafka: Mapping[str, Any], bounds: Mapping[Place, tuple[int, int]]) -> Iterator[Message]:

@@ -69,7 +69,8 @@ def show(result: Result, console: Console, examples: int) -> None:
 def _head(result: Result, console: Console) -> None:
     found = result.comparison
     _line(
-        console, f"source   {escape(result.source)}: {result.inputs:,} inputs, folded twice in {result.seconds:.1f} s"
+        console,
+        f"source   {escape(result.source)}: {result.inputs:,} inputs, read and folded twice in {result.seconds:.1f} s",
     )
     for name, book in (("old", result.old), ("new", result.new)):
         _line(console, f"{name:<9}{escape(f'{book.name} {book.digest} ({book.path})')}")
