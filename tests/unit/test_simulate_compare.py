@@ -178,6 +178,22 @@ def test_recorded_reviews_that_no_longer_fit_are_counted_by_reason_and_both_ways
     assert back.cases_unfit == 0
 
 
+def test_a_review_that_fits_under_neither_is_no_difference_unless_the_reason_is_another():
+    stale = (*CASE, a_claim(T0 + 2 * HOUR), a_decision(T0 + 2 * HOUR + MINUTE, version=7))
+    found = differences(("ban: 1.00", "ban: 0.99"), events=stale)
+    assert (found.no_longer_fits, found.fits_only_now, found.differs) == ([], [], False)
+    expired = (*CASE, a_claim(T0 + 2 * HOUR), a_decision(T0 + 2 * HOUR + 20 * MINUTE, actor="r-2", version=2))
+    other = differences(("lease: 30min", "lease: 10min"), events=expired)
+    assert other.no_longer_fits == [NoLongerFits("DecisionProposed", "stale_version", 1)]
+    assert other.fits_only_now == [NoLongerFits("DecisionProposed", "not_the_holder", 1)]
+
+
+def test_reviews_of_cases_outside_the_window_are_not_counted():
+    events = (*CASE, a_claim(T0 + 2 * HOUR), a_decision(T0 + 2 * HOUR + 20 * MINUTE))
+    found = differences(("lease: 30min", "lease: 10min"), events=events, window=Window(T0 + 2 * HOUR, None))
+    assert (found.appeals, found.no_longer_fits, found.differs) == (0, [], False)
+
+
 def test_a_later_triage_is_compared_where_the_opening_was_the_same():
     events = (*CASE, an_amendment(T0 + DAY, action=Action.BAN))
     found = differences(("ban: 1.00", "ban: 0.90"), events=events)
