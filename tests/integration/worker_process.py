@@ -198,15 +198,15 @@ class Installation:
     def owners(self) -> set[str]:
         """Members of the group that hold partitions; none while the broker cannot tell.
 
-        A fresh broker makes the topic of the groups' offsets when it is first asked, and the client may then wait for
-        the coordinator until its whole time-out is over: so a short one, and whoever waits asks again.
+        A fresh broker makes the topic of the groups' offsets when it is first asked. An admin client that asks then
+        waits out its whole time-out, or never ends; the group's own consumer asks again by itself, so it goes first.
         """
-        future = self.admin.describe_consumer_groups([self.name], request_timeout=3)[self.name]
         try:
-            members = future.result().members
+            self.committed()
         except KafkaException:
             return set()
-        return {member.member_id for member in members if member.assignment.topic_partitions}
+        future = self.admin.describe_consumer_groups([self.name])[self.name]
+        return {member.member_id for member in future.result().members if member.assignment.topic_partitions}
 
     # --- records in -------------------------------------------------------------------------------------------
 

@@ -7,22 +7,20 @@ from schemas.records import (
     CaseEvent,
     EnforcementId,
     EventId,
-    Proposal,
-    ReviewerId,
-    SecondReview,
 )
-from schemas.vocabulary import Action, CaseEventKind, CaseState, Outcome
+from schemas.vocabulary import Action, Outcome
 from tests.unit.builders import (
     DAY,
     HOUR,
     MINUTE,
-    RULEBOOK,
+    PACKAGED_RULEBOOK,
     T0,
     USER,
     Life,
     a_claim,
     a_decision,
     a_lift,
+    a_rulebook,
     a_withdrawal,
     an_amendment,
     an_appeal,
@@ -36,6 +34,7 @@ from topology.simulate.changes import Kind
 from topology.simulate.compare import Moved, NoLongerFits, Tally, Window, compare
 from topology.simulate.fates import Recorder
 
+RULEBOOK = PACKAGED_RULEBOOK
 TEXT = PACKAGED.read_text(encoding="utf-8")
 CASE = (an_enforcement(), an_appeal())
 DECIDED = (*CASE, a_claim(T0 + 2 * HOUR), a_decision(T0 + 2 * HOUR + MINUTE))
@@ -145,7 +144,7 @@ def test_a_refusal_that_becomes_a_case_is_another_answer():
 
 
 def test_a_deadline_that_is_missed_only_under_the_new_one_is_counted():
-    events = (*CASE, a_claim(T0 + 20 * DAY), a_decision(T0 + 20 * DAY + 1))
+    events = (*CASE, a_claim(T0 + 20 * DAY, version=2), a_decision(T0 + 20 * DAY + 1, version=3))
     found = differences(("deadline: 28d", "deadline: 15d"), events=events)
     assert found.deadlines == [Tally("met", 1, 0), Tally("missed", 0, 1)]
     assert the(found, Kind.DUE).size == 13 * DAY
@@ -160,7 +159,7 @@ def test_a_case_that_nobody_decides_is_open_until_its_deadline_and_missed_after_
 
 
 def test_a_promise_is_kept_when_the_band_gives_it_longer():
-    events = (*CASE, a_claim(T0 + 8 * DAY), a_decision(T0 + 8 * DAY + 1))
+    events = (*CASE, a_claim(T0 + 8 * DAY, version=2), a_decision(T0 + 8 * DAY + 1, version=3))
     found = differences(("handling: 7d", "handling: 9d"), events=events)
     assert found.promises == [Tally("met", 0, 1), Tally("missed", 1, 0)]
     assert the(found, Kind.PROMISE).old == "missed"
@@ -234,59 +233,34 @@ def test_an_end_by_itself_is_no_automatic_decision():
         assert not fate.by_rule
 
 
-# --- what no rulebook brings about yet: put into the records ------------------------------------------------------
-
-
-def second_review(*because):
-    """The recorded decision becomes a proposal that waits for a second person."""
-
-    def edit(emitted):
-        out = []
-        for topic, key, record in emitted:
-            if isinstance(record, CaseEvent) and record.kind is CaseEventKind.CASE_DECIDED:
-                changed = msgspec.structs.replace(
-                    record, kind=CaseEventKind.DECISION_PROPOSED, state=CaseState.SECOND_REVIEW, outcome=None
-                )
-                case = msgspec.structs.replace(
-                    fates(RULEBOOK, CASE).appeals[USER, "a-1"].first,
-                    second_review=SecondReview(because=list(because), since=record.occurred_at),
-                    proposal=Proposal(
-                        outcome=Outcome.OVERTURNED,
-                        reviewer=ReviewerId("r-1"),
-                        proposed_at=record.occurred_at,
-                        reasons_ref="s3://reasons/1",
-                    ),
-                )
-                out += [(topic, key, changed), ("cases.accounts", case.case_id, case)]
-            else:
-                out.append((topic, key, record))
-        return out
-
-    return edit
+def second_looks(**triggers):
+    return fates(a_rulebook(second_review=triggers, evidence=[]), DECIDED)
 
 
 def test_second_reviews_are_counted_by_what_triggered_them():
-    plain = fates(RULEBOOK, DECIDED)
-    one, two = (fates(RULEBOOK, DECIDED, edit=second_review(*names)) for names in (["amount", "sample"], ["amount"]))
+    plain, one = second_looks(), second_looks(severity_at_least=0.8, share=1.0)
+    two = second_looks(severity_at_least=0.8)
     added = compare(plain, one)
-    assert added.second_reviews_added == {"amount": 1, "sample": 1}
-    assert (the(added, Kind.SECOND_REVIEW).old, the(added, Kind.SECOND_REVIEW).new) == ("none", "amount, sample")
+    assert added.second_reviews_added == {"severity": 1, "quality_sample": 1}
+    assert (the(added, Kind.SECOND_REVIEW).old, the(added, Kind.SECOND_REVIEW).new) == (
+        "none",
+        "quality_sample, severity",
+    )
     assert added.outcomes == [Moved("overturned", "open (second_review)", 1)]
     fewer = compare(one, two)
-    assert (fewer.second_reviews_added, fewer.second_reviews_removed) == ({}, {"sample": 1})
+    assert (fewer.second_reviews_added, fewer.second_reviews_removed) == ({}, {"quality_sample": 1})
 
 
-def by_nobody(emitted):
-    return [
-        (topic, key, msgspec.structs.replace(record, actor=None) if isinstance(record, CaseEvent) else record)
-        for topic, key, record in emitted
-    ]
-
-
-def test_a_decision_by_nobody_is_automatic():
-    found = compare(fates(RULEBOOK, DECIDED), fates(RULEBOOK, DECIDED, edit=by_nobody))
+def test_a_decision_by_a_rule_is_automatic():
+    rule = {"name": "all suspensions", "when": {"actions": ["suspension"]}, "do": "grant", "daily_cap": 5}
+    granting, withholding = (
+        fates(a_rulebook(automation=[rule | {"audit_share": share}]), DECIDED) for share in (0.0, 1.0)
+    )
+    found = compare(fates(RULEBOOK, DECIDED), granting)
     assert found.decided_by == [Tally("by a rule", 0, 1), Tally("not by a rule", 1, 0)]
     assert the(found, Kind.AUTOMATIC).new == "by a rule"
+    [fate] = withholding.appeals.values()
+    assert (fate.withheld, fate.by_rule) == (True, False)
 
 
 def test_ids_of_lines_and_their_chain_are_no_difference():

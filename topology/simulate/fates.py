@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from processors.automation import ACTOR
 from schemas.records import AppellantNotice, Case, CaseEvent, Record, ReversalConfirmed, ReversalOrdered
 from schemas.vocabulary import CaseEventKind, CaseState, Outcome
 from topology.simulate.fold import Emitted
@@ -13,8 +14,6 @@ from topology.simulate.trace import Trace
 
 UNNAMED = "unnamed"
 """Trigger of a second review that no published case gives."""
-_BY_THEMSELVES = frozenset({Outcome.WITHDRAWN, Outcome.MOOT})
-"""Outcomes that come about by events; a line without an actor is no automatic decision then."""
 
 
 class Answer(StrEnum):
@@ -43,7 +42,7 @@ class Fate(msgspec.Struct):
     outcome: Outcome | None = None
     decided_at: int | None = None
     by_rule: bool = False
-    """Decided by nobody: an automatic decision."""
+    """Granted by a rule of the rulebook."""
     withheld: bool = False
     """A rule would have granted it; its cap or its audit share sent it to people."""
     deadline_missed: bool = False
@@ -165,7 +164,7 @@ def _happen(fate: Fate, line: CaseEvent) -> None:  # noqa: C901 - one branch a k
         fate.answer, fate.answered_at = Answer.WITHDRAWN, line.occurred_at
     elif kind is CaseEventKind.CASE_DECIDED:
         fate.outcome, fate.decided_at = line.outcome, line.occurred_at
-        fate.by_rule = line.actor is None and line.outcome not in _BY_THEMSELVES
+        fate.by_rule = (line.actor or "").startswith(ACTOR)
     elif kind is CaseEventKind.GRANT_WITHHELD:
         fate.withheld = True
     elif kind is CaseEventKind.DEADLINE_MISSED:
