@@ -38,7 +38,7 @@ class Entry:
         self.state: Any = None
         self.due: int | None = None if raw is None else due_of(raw)
         self.log: list[tuple[Any, int, tuple[bool, ...]]] = []
-        """What this batch has folded into the state so far: (event, now, answers of `spend`); `Fold._undo` needs it."""
+        """What this batch has folded into the state so far: (event, now, answers of `spend`), for `Fold._undo`."""
 
 
 class Cache:
