@@ -252,7 +252,7 @@ def test_second_reviews_are_counted_by_what_triggered_them():
 
 
 def test_a_decision_by_a_rule_is_automatic():
-    rule = {"name": "all suspensions", "when": {"actions": ["suspension"]}, "do": "grant", "daily_cap": 5}
+    rule = {"name": "all of them", "when": {"policies": ["counterfeit"]}, "do": "grant", "daily_cap": 5}
     granting, withholding = (
         fates(a_rulebook(automation=[rule | {"audit_share": share}]), DECIDED) for share in (0.0, 1.0)
     )
