@@ -33,8 +33,10 @@ def matching(case: OpenCase, facts: tuple[str, ...], amount: float, tables: Revi
     return None
 
 
-def grant(dossier: Dossier, case: OpenCase, e: Enforcement, rule: Rule, ctx: Context, cause: str) -> bool:
-    """Grant the appeal, unless the rule's audit or its cap leaves it to people; whether it is decided now."""
+def may_grant(dossier: Dossier, case: OpenCase, e: Enforcement, rule: Rule, ctx: Context, cause: str) -> bool:
+    """Whether the rule grants this appeal now; where its audit or its cap leaves it to people, a line says so."""
+    if rule.pod is not None:
+        return False
     withheld = None
     if ids.fraction(f"audit\x1f{rule.name}\x1f{case.case_id}", 0) < rule.audit_share:
         withheld = Withheld.AUDIT_SAMPLE
@@ -43,7 +45,11 @@ def grant(dossier: Dossier, case: OpenCase, e: Enforcement, rule: Rule, ctx: Con
     if withheld is not None:
         saw = {"rule": rule.name, "daily_cap": str(rule.daily_cap)}
         case_line(dossier, ctx, CaseEventKind.GRANT_WITHHELD, cause, case, reason=withheld, saw=saw)
-        return False
+    return withheld is None
+
+
+def grant(dossier: Dossier, case: OpenCase, e: Enforcement, rule: Rule, ctx: Context, cause: str) -> None:
+    """Grant the appeal."""
     verdict = Verdict(
         event_id=cause,
         outcome=Outcome.OVERTURNED,
@@ -58,4 +64,3 @@ def grant(dossier: Dossier, case: OpenCase, e: Enforcement, rule: Rule, ctx: Con
         because=[rule.name],
     )
     decide(dossier, case, e, ctx, verdict, Move.GRANT)
-    return True

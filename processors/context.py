@@ -13,10 +13,6 @@ class Context(Protocol):
     """The engine's clock for this event, UTC ms. Never goes back for one user."""
     rulebook: Rulebook
 
-    def spend(self, name: str, limit: int) -> bool:
-        """Take one of the `limit` that may be used of this allowance in a UTC day; False if none is left."""
-        ...
-
     def emit(self, topic: str, key: str, record: Record | None) -> None:
         """Send a record to a logical topic within this event's transaction; none is a tombstone."""
         ...

@@ -1,6 +1,6 @@
 """The beginning of a case, and further texts that come to it while it is open."""
 
-from processors.automation import grant
+from processors.automation import grant, may_grant
 from processors.closing import settle
 from processors.context import Context
 from processors.dossier import Dossier
@@ -61,11 +61,13 @@ def open_case(
         enforcement=e,
         decide_by=Millis(min(case.promised_at, case.due_at)),
     )
-    if rule is not None and rule.pod is None and grant(dossier, case, e, rule, ctx, cause):
-        return
-    if case.standard:
+    granting = rule if rule is not None and may_grant(dossier, case, e, rule, ctx, cause) else None
+    if granting is None and case.standard:
         ask_at_intake(dossier, case, ctx, cause)
-    publish(dossier, ctx, case, e)
+    publish(dossier, ctx, case, e)  # what a rule grants too: its score and reasons are on record like any other's
+    if granting is not None:
+        grant(dossier, case, e, granting, ctx, cause)
+        return
     if not over_before:
         settle(dossier, case, e, ctx, cause)
 

@@ -50,14 +50,14 @@ def time(value: int, path: str) -> str:
     if high >= len(PAIRS):  # from 2039 on
         return zigzag(value)
     rest = PAIRS[middle] + _ENDS[high]
-    if MIN_TIME_MS <= value & ~0x1FFF and value | 0x1FFF < MAX_TIME_MS and len(TIMES) < _KEPT:
+    if value & ~0x1FFF >= MIN_TIME_MS and value | 0x1FFF < MAX_TIME_MS and len(TIMES) < _KEPT:
         TIMES[value >> 13] = rest
     return PAIRS[low << 1] + rest
 
 
 PAIRS: Final = tuple(chr(n & 0x7F | MORE) + chr(n >> 7 | MORE) for n in range(1 << 14))
 TIMES: Final[dict[int, str]] = {}
-"""By time without its last 13 bits (8 s): the rest of its bytes. A writer looks here first; all of these are in bounds."""
+"""By time without its last 13 bits (8 s): the rest of its bytes. A writer looks here first; all are in bounds."""
 REALS: Final[dict[float, str]] = {}
 """The same for numbers: most are weights and shares of few digits. Never 0, which has two signs and one hash."""
 _KEPT: Final = 1 << 14
