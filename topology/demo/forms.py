@@ -21,7 +21,7 @@ from schemas.records import (
     UserId,
     UserProfileUpdated,
 )
-from schemas.vocabulary import Action, AppealFlag, AppealGround, Automation, EvidenceKind, LiftReason, Source
+from schemas.vocabulary import Action, AppealFlag, AppealGround, Automation, Category, EvidenceKind, LiftReason, Source
 from topology.demo import measures, odds, rates
 from topology.demo.odds import Kind
 
@@ -32,6 +32,10 @@ def user_of(record: Record) -> str:
     """The key of an input record: its user."""
     assert isinstance(record, InputRecord)  # noqa: S101 - for the type checker
     return record.user_id
+
+
+_NOTICE_SHARE = 0.8
+"""Of takedowns, how many come with the notice that they rest on."""
 
 
 class Forms:
@@ -73,7 +77,7 @@ class Forms:
             decided_by=None if automated else ReviewerId(f"moderator-{rng.randrange(40):02d}"),
             statement_of_reasons_id=self._new_id("sor"),
             facts_ref=f"facts/{enforcement_id}",
-            evidence=[self._evidence(EvidenceKind.MODEL_SIGNAL if automated else EvidenceKind.SCREENSHOT)],
+            evidence=self._shown(policy.category, automated=automated),
             effects=measures.effects(action, enforcement_id, money),
             amount=money,
             strikes=measures.strikes(action),
@@ -158,6 +162,15 @@ class Forms:
             appeal_id=appeal.appeal_id,
             occurred_at=self._millis(at_s),
         )
+
+    def _shown(self, category: Category, *, automated: bool) -> list[Evidence]:
+        """What the enforcing side has to show; now and then it forgets the notice that a takedown rests on."""
+        shown = [self._evidence(EvidenceKind.MODEL_SIGNAL if automated else EvidenceKind.SCREENSHOT)]
+        takedown = category is Category.STATEMENT_CATEGORY_INTELLECTUAL_PROPERTY_INFRINGEMENTS
+        if takedown and Random(shown[0].evidence_id).random() < _NOTICE_SHARE:
+            notice_id = f"{shown[0].evidence_id}-notice"
+            shown.append(Evidence(evidence_id=notice_id, kind=EvidenceKind.NOTICE, ref=f"evidence/{notice_id}"))
+        return shown
 
     def _evidence(self, kind: EvidenceKind) -> Evidence:
         evidence_id = self._new_id("x")

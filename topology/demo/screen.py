@@ -62,7 +62,7 @@ class Screen:
         )
         middle.split_row(
             Layout(Panel(self._queue(), title="queue by pod", border_style="dim"), ratio=31),
-            Layout(_box("reversals", self._reversals()), ratio=19),
+            Layout(_box("reversals and review", self._reversals()), ratio=19),
         )
         bottom.split_row(
             Layout(_box("refused, and what changed nothing", self._refused()), ratio=4),
@@ -206,6 +206,8 @@ class Screen:
             ("applied", applied, "green"),
             ("failed at first", failed, ""),
             ("orders sent again", totals.resent, ""),
+            ("second looks at decisions", totals.lines[CaseEventKind.DECISION_PROPOSED], ""),
+            ("requests for evidence", totals.lines[CaseEventKind.EVIDENCE_REQUESTED], ""),
         )
 
     def _refused(self) -> Text:

@@ -1,7 +1,8 @@
 """Simulated specialists: each pod's take the most urgent case by `rank_at`, claim it, and decide.
 
 They know what any reviewer tool knows: the pod's topic from its beginning, and `review.events` to answer on. Now and
-then two reach for the same case (the engine lets one have it), and now and then one hands a case back.
+then two reach for the same case (the engine lets one have it), and now and then one hands a case back. A decision that
+needs a second look is claimed and looked at by somebody else of the pod.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from enum import Enum, auto
 from math import ceil
 from random import Random
 
-from schemas.records import Case, CaseClaimed, CaseId, CaseReleased, DecisionProposed, Millis, ReviewerId, UserId
-from schemas.vocabulary import Outcome
-from topology.demo import rates
+from schemas.records import Case, CaseId, ReviewerId, ReviewEvent
+from schemas.vocabulary import CaseState
 from topology.demo.actors import Actor
-from topology.demo.clock import now_ms
+from topology.demo.judgement import Judgement
 from topology.demo.outbox import Outbox
 from topology.demo.reading import Arrived, Reader
+from topology.demo.suppliers import Suppliers
 from topology.demo.traffic import REVIEWS
 
 CASES = "cases."
@@ -40,7 +41,12 @@ STAFF: dict[str, float] = {
     "payments": 0.07,
     "livestream": 0.07,
 }
-"""Where the staff sits, as shares of what the load needs; a pod that is not named has one specialist."""
+"""Where the staff sits, as shares of what the load needs."""
+_SECOND_LOOKS = 1.3
+"""Work that second reviews add."""
+_LEAST = {"lead": 3}
+"""Seats of a pod at least: two, as no one may look at a decision of their own; three where disputes go."""
+_CLAIMABLE = frozenset({CaseState.QUEUED, CaseState.SECOND_REVIEW})
 
 
 class Doing(Enum):
@@ -83,7 +89,9 @@ class Pod:
         """The unclaimed case of the earliest `rank_at`; it leaves the heap."""
         while self.heap:
             case = self.cases.get(heapq.heappop(self.heap)[1])
-            if case is not None and case.claim is None and not any(one.case_id == case.case_id for one in self.staff):
+            if case is None or case.claim is not None or case.state not in _CLAIMABLE:
+                continue
+            if not any(one.case_id == case.case_id for one in self.staff):
                 return case
         return None
 
@@ -95,7 +103,8 @@ class Specialists(Actor):
         super().__init__(reader, name="demo-specialists")
         self._outbox = outbox
         self._rng = Random(f"{seed} specialists")
-        self._sent = 0
+        self._judgement = Judgement()
+        self._suppliers = Suppliers(outbox, self.later)
         self._closing = False
         self._pods = {
             pod: Pod([Specialist(ReviewerId(f"{pod}-{n + 1}")) for n in range(_seats(pod, cases_a_second))])
@@ -128,6 +137,7 @@ class Specialists(Actor):
                     one.turn_to(Doing.NOTHING)
             return
         pod.cases[case_id] = case
+        self._suppliers.heard(case)
         for one in pod.staff:
             if one.case_id == case_id:
                 self._heard(pod, one, case)
@@ -150,7 +160,7 @@ class Specialists(Actor):
         able = [one for one in pod.free() if one.name not in case.excluded_reviewers]
         for one in able[: 2 if self._rng.random() < _RACES else 1]:
             one.turn_to(Doing.CLAIMING, case.case_id)
-            self._claim(one, case)
+            self._send(case, self._judgement.claim(one.name, case))
 
     def _heard(self, pod: Pod, one: Specialist, case: Case) -> None:
         """The case that somebody is busy with has a new version."""
@@ -160,7 +170,8 @@ class Specialists(Actor):
             one.turn_to(Doing.WORKING, case.case_id)
             self.later(self._rng.uniform(*_WORKS_S), lambda: self._finish(pod, one, case.case_id))
         elif one.doing is Doing.DECIDING:
-            self._decide(one, case)  # the case moved on while the decision was under way: say it again
+            # The case moved on while the decision was under way: say it again.
+            self._send(case, self._judgement.finish(one.name, case))
 
     def _finish(self, pod: Pod, one: Specialist, case_id: CaseId) -> None:
         case = pod.cases.get(case_id)
@@ -168,59 +179,14 @@ class Specialists(Actor):
             return
         if self._rng.random() < _HANDS_BACK:
             one.turn_to(Doing.RELEASING, case_id)
-            self._release(one, case)
+            self._send(case, self._judgement.release(one.name, case))
         else:
             one.turn_to(Doing.DECIDING, case_id)
-            self._decide(one, case)
+            self._send(case, self._judgement.finish(one.name, case))
 
-    # --- what they write --------------------------------------------------------------------------------------
-
-    def _claim(self, one: Specialist, case: Case) -> None:
-        claim = CaseClaimed(
-            event_id=self._event_id(),
-            user_id=case.user_id,
-            case_id=case.case_id,
-            actor=one.name,
-            expected_version=case.version,
-            occurred_at=Millis(now_ms()),
-        )
-        self._send(case.user_id, claim)
-
-    def _release(self, one: Specialist, case: Case) -> None:
-        release = CaseReleased(
-            event_id=self._event_id(),
-            user_id=case.user_id,
-            case_id=case.case_id,
-            actor=one.name,
-            expected_version=case.version,
-            occurred_at=Millis(now_ms()),
-            reason="end of shift",
-        )
-        self._send(case.user_id, release)
-
-    def _decide(self, one: Specialist, case: Case) -> None:
-        share = rates.reversal_share(case.enforcement.action, case.enforcement.detector)
-        decision = DecisionProposed(
-            event_id=self._event_id(),
-            user_id=case.user_id,
-            case_id=case.case_id,
-            actor=one.name,
-            expected_version=case.version,
-            occurred_at=Millis(now_ms()),
-            outcome=Outcome.OVERTURNED if Random(case.case_id).random() < share else Outcome.UPHELD,
-            reasons_ref=f"reasons/{case.case_id}",
-            policy_version=case.enforcement.policy_version,
-            cited_evidence=[item.evidence_id for item in case.evidence[:2]],
-        )
-        self._send(case.user_id, decision)
-
-    def _send(self, user_id: UserId, event: CaseClaimed | CaseReleased | DecisionProposed) -> None:
-        self._outbox.send(REVIEWS, user_id, event)
-
-    def _event_id(self) -> str:
-        self._sent += 1
-        return f"review-{self._sent}"
+    def _send(self, case: Case, event: ReviewEvent) -> None:
+        self._outbox.send(REVIEWS, case.user_id, event)
 
 
 def _seats(pod: str, cases_a_second: float) -> int:
-    return max(1, ceil(STAFF.get(pod, 0) * cases_a_second * _CYCLE_S))
+    return max(_LEAST.get(pod, 2), ceil(STAFF.get(pod, 0) * cases_a_second * _CYCLE_S * _SECOND_LOOKS))
