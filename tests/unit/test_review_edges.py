@@ -39,3 +39,13 @@ def test_line_that_asks_at_intake_tells_that_the_case_waits() -> None:
     line = life.lines()[-1]
     assert line.kind is CaseEventKind.EVIDENCE_REQUESTED
     assert line.state is life.published()[-1].state is CaseState.AWAITING_EVIDENCE
+
+
+def test_promise_that_the_lead_pods_hours_put_in_the_past_is_missed_at_once() -> None:
+    """The engine sets a user's timers aside if one that fired leaves another behind."""
+    off = {"zone": "Europe/Berlin", "week": {"mon": ["09:00-09:30"]}}
+    routing = [{"name": "rest", "pod": "general"}]
+    life = opened(pods=[{"name": "general", "hours": off}, {"name": "lead"}], routing=routing, overrides=[])
+    life.wait_until(life.case().due_at)  # checks that nothing is left due
+    assert CaseEventKind.CASE_ESCALATED in life.kinds()
+    assert life.kinds()[-1] is CaseEventKind.PROMISE_MISSED
