@@ -49,3 +49,9 @@ def test_promise_that_the_lead_pods_hours_put_in_the_past_is_missed_at_once() ->
     life.wait_until(life.case().due_at)  # checks that nothing is left due
     assert CaseEventKind.CASE_ESCALATED in life.kinds()
     assert life.kinds()[-1] is CaseEventKind.PROMISE_MISSED
+
+
+def test_engine_that_is_late_does_not_stop_the_work_clock_beyond_the_cap() -> None:
+    life = opened(evidence=[_ASKS])
+    life.wait_until(T0 + 25 * DAY)
+    assert life.published()[-1].paused_ms == 7 * DAY
