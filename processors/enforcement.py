@@ -138,7 +138,8 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     case.version += 1
     case.changed = True
     case.expires_at = e.ends_at
-    case.excluded = list(e.barred)
+    # Who disputed a decision on this case is barred from it whatever version it is about.
+    case.excluded = [*case.excluded, *(who for who in e.barred if who not in case.excluded)]
     _merge_evidence(case, e)
     recharged = _charge(known) != _charge(e)
     saw = {"enforcement_version": str(e.version), "before": str(known.version)}

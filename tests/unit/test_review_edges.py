@@ -55,3 +55,20 @@ def test_engine_that_is_late_does_not_stop_the_work_clock_beyond_the_cap() -> No
     life = opened(evidence=[_ASKS])
     life.wait_until(T0 + 25 * DAY)
     assert life.published()[-1].paused_ms == 7 * DAY
+
+
+def disputed(**sections) -> Life:
+    """r-1 and r-2 do not agree."""
+    life = opened(second_review={"share": 1}, **sections)
+    life.send(a_claim(T1, "r-1", 1))
+    life.send(a_decision(T1, Outcome.UPHELD, "r-1", 2))
+    life.send(a_claim(T1, "r-2", 3))
+    life.send(a_decision(T1, Outcome.OVERTURNED, "r-2", 4))
+    assert life.kinds()[-1] is CaseEventKind.DECISION_DISPUTED
+    return life
+
+
+def test_new_version_of_the_enforcement_does_not_let_the_disputants_back_in() -> None:
+    life = disputed()
+    life.send(an_amendment(T1 + 1, action=Action.FEATURE_RESTRICTION, decided_by=ReviewerId("r-7")))
+    assert life.published()[-1].excluded_reviewers == ["r-1", "r-2", "r-7"]
