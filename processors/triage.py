@@ -34,9 +34,15 @@ def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Ru
 
 
 def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
-    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim."""
-    was = case.pod
+    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim.
+
+    A case that is overdue or disputed stays where it is: the lead has it, and refers it where that is better.
+    """
+    was, rule, because = case.pod, case.rule, case.because
     triage(dossier, case, e, ctx)
+    if (case.escalated or case.disputed) and case.pod != was:
+        case.pod, case.rule, case.because = was, rule, because
+        clocks.promise(case, ctx.rulebook.tables.review)
     if case.pod == was:
         return
     ctx.emit(CASES + was, case.case_id, None)

@@ -72,3 +72,17 @@ def test_new_version_of_the_enforcement_does_not_let_the_disputants_back_in() ->
     life = disputed()
     life.send(an_amendment(T1 + 1, action=Action.FEATURE_RESTRICTION, decided_by=ReviewerId("r-7")))
     assert life.published()[-1].excluded_reviewers == ["r-1", "r-2", "r-7"]
+
+
+def test_new_charge_does_not_take_a_disputed_case_from_the_lead_pod() -> None:
+    life = disputed()
+    life.send(an_amendment(T1 + 1, category=Category.STATEMENT_CATEGORY_PROTECTION_OF_MINORS))
+    case = life.published()[-1]
+    assert (case.pod, case.band, case.routing.rule) == ("lead", "P0", "disputed decision")
+
+
+def test_new_charge_does_not_take_an_overdue_case_from_the_lead_pod() -> None:
+    life = opened()
+    life.wait_until(life.case().due_at)
+    life.send(an_amendment(life.now, action=Action.FEE))
+    assert [pod for pod, _ in life.on_pods()] == ["cases.lead"]
