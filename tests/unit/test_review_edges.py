@@ -86,3 +86,14 @@ def test_new_charge_does_not_take_an_overdue_case_from_the_lead_pod() -> None:
     life.wait_until(life.case().due_at)
     life.send(an_amendment(life.now, action=Action.FEE))
     assert [pod for pod, _ in life.on_pods()] == ["cases.lead"]
+
+
+def test_further_text_with_a_flag_costs_the_case_neither_band_nor_place() -> None:
+    life = opened()
+    life.wait_until(life.case().warn_at)
+    before = life.published()[-1]
+    life.send(an_appeal(life.now, "a-2", flags=[AppealFlag.MINOR]))
+    assert life.kinds()[-1] is CaseEventKind.STATEMENT_ADDED
+    after = life.published()[-1]
+    assert after.version > before.version
+    assert (after.band, after.rank_at) <= (before.band, before.rank_at)
