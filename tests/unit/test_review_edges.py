@@ -97,3 +97,35 @@ def test_further_text_with_a_flag_costs_the_case_neither_band_nor_place() -> Non
     after = life.published()[-1]
     assert after.version > before.version
     assert (after.band, after.rank_at) <= (before.band, before.rank_at)
+
+
+def late_version(decided_by: str):
+    return an_enforcement(T0, 1, action=Action.FEATURE_RESTRICTION, decided_by=ReviewerId(decided_by))
+
+
+def amended_first(**sections) -> Life:
+    """The second version of the enforcement has come before the first."""
+    life = Life(rulebook=a_rulebook(**{"second_review": None, "evidence": [], "automation": [], **sections}))
+    life.send(an_amendment(T0 + HOUR, action=Action.FEATURE_RESTRICTION))
+    life.send(an_appeal(T0 + HOUR + 1))
+    return life
+
+
+def test_decider_of_a_version_that_comes_late_loses_the_claim_on_the_case() -> None:
+    life = amended_first()
+    life.send(a_claim(T1, "r-1", 1))
+    life.send(late_version("r-1"))
+    case = life.published()[-1]
+    assert (case.version, case.claim, case.state) == (3, None, CaseState.QUEUED)
+    assert case.excluded_reviewers == ["r-1"]
+    life.send(late_version("r-1"))
+    assert len(life.published()) == case.version
+
+
+def test_proposal_of_the_decider_of_a_version_that_comes_late_is_dropped() -> None:
+    life = amended_first(second_review={"share": 1})
+    life.send(a_claim(T1, "r-1", 1))
+    life.send(a_decision(T1, Outcome.UPHELD, "r-1", 2))
+    life.send(late_version("r-1"))
+    case = life.published()[-1]
+    assert (case.proposal, case.state, case.excluded_reviewers) == (None, CaseState.QUEUED, ["r-1"])
