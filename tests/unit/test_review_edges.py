@@ -89,7 +89,7 @@ def test_new_charge_does_not_take_an_overdue_case_from_the_lead_pod() -> None:
 
 
 def test_further_text_with_a_flag_costs_the_case_neither_band_nor_place() -> None:
-    life = opened()
+    life = opened(vulnerability={"minor": 0})
     life.wait_until(life.case().warn_at)
     before = life.published()[-1]
     life.send(an_appeal(life.now, "a-2", flags=[AppealFlag.MINOR]))
