@@ -1,8 +1,7 @@
 """Corners of review that random histories have led into."""
 
-from processors import ids
-from schemas.records import EnforcementId, ReviewerId
-from schemas.vocabulary import Action, AppealFlag, CaseEventKind, CaseState, Category, EvidenceKind, Outcome
+from schemas.records import ReviewerId
+from schemas.vocabulary import Action, AppealFlag, CaseEventKind, CaseState, Category, Outcome
 from tests.unit.builders import (
     DAY,
     HOUR,
