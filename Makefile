@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint types test unit itest kafka bench bench-short docs demo constraints clean
+.PHONY: help setup fmt lint types test unit itest histories kafka bench bench-short docs demo constraints clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ unit: $(STAMP) ## the tests that need neither Kafka nor Redis
 
 itest: $(STAMP) ## the tests on a real Kafka and Redis
 	$(BIN)/python -m pytest -m integration $(TEST_ARGS)
+
+histories: $(STAMP) ## random appeal histories against their promises (HISTORIES=5000)
+	HISTORIES=$(or $(HISTORIES),500) $(BIN)/python -m tests.topology.histories
 
 kafka: $(STAMP) ## start a Kafka and a Redis to work with, until Ctrl-C
 	$(BIN)/python -m topology.embedded $(KAFKA_ARGS)

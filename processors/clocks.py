@@ -42,8 +42,9 @@ def run_on(case: OpenCase, now: int, tables: ReviewTables) -> None:
     if waiting is None:
         return
     case.waiting = None
-    case.paused_ms += max(0, now - waiting.since)
-    case.paused_work_ms += tables.calendars.get(case.pod, ALWAYS).between(waiting.since, now)
+    end = min(now, waiting.until)  # what the engine is late by is no waiting: the work clock ran meanwhile
+    case.paused_ms += max(0, end - waiting.since)
+    case.paused_work_ms += tables.calendars.get(case.pod, ALWAYS).between(waiting.since, end)
     promise(case, tables)
 
 

@@ -1,7 +1,8 @@
 """What the enforcing side says: issued, amended, lifted, and the profile of the user.
 
 Within one enforcement the highest version is the truth, whenever it arrives; a lower or equal one that comes later is
-a redelivery or late, and changes nothing but what a later version does not repeat (when it began, what caused it).
+a redelivery or late, and changes nothing but what a later version does not repeat (when it began, what caused it, who
+decided it).
 """
 
 from decimal import Decimal
@@ -40,6 +41,7 @@ def on_issued(dossier: Dossier, event: EnforcementIssued, ctx: Context) -> None:
     if known is not None and event.version <= known.version:
         known.issued_at = min(known.issued_at, event.issued_at)
         known.caused_by = known.caused_by or event.caused_by
+        _bar_late(dossier, known, event, ctx)
         return
     e = _filed(event, event.issued_at)
     e.caused_by = event.caused_by
@@ -50,6 +52,7 @@ def on_amended(dossier: Dossier, event: EnforcementAmended, ctx: Context) -> Non
     """Replace an enforcement by its new version; an open case hears of it."""
     known = dossier.enforcements.get(event.enforcement_id)
     if known is not None and event.version <= known.version:
+        _bar_late(dossier, known, event, ctx)
         return
     _put(dossier, event.enforcement_id, known, _filed(event, event.occurred_at), ctx, event.event_id)
 
@@ -118,6 +121,32 @@ def _inherit(e: Enforcement, known: Enforcement) -> None:
         e.lift = known.lift
 
 
+def _bar_late(
+    dossier: Dossier, known: Enforcement, event: EnforcementIssued | EnforcementAmended, ctx: Context
+) -> None:
+    """Whoever decided an earlier version may not review the case, nor may what they did as a reviewer stand."""
+    who = event.decided_by
+    if who is None or known.filed or who in known.barred:
+        return
+    known.barred = [*known.barred, who][-MAX_BARRED:]
+    case = None if known.case_id is None else dossier.cases[known.case_id]
+    if case is None or who in case.excluded:
+        return
+    case.excluded = [*case.excluded, who]
+    case.version += 1
+    saw = {"enforcement_version": str(known.version), "before": str(event.version), "barred": who}
+    if case.proposal is not None and case.proposal.reviewer == who:
+        saw["proposal_dropped"] = case.proposal.event_id
+        forget_proposal(case)
+        go(case, Move.AMEND)
+    elif case.lease is not None and case.lease.reviewer == who:
+        saw["claim_dropped"] = who
+        drop_claim(case)
+    kind = CaseEventKind.ENFORCEMENT_CHANGED
+    case_line(dossier, ctx, kind, event.event_id, case, reason=Change.DECIDER_NAMED, saw=saw)
+    publish(dossier, ctx, case, known)
+
+
 def _book_returned(e: Enforcement, known: Enforcement, lift: Lift) -> None:
     if lift.returned is None:
         return
@@ -138,7 +167,8 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     case.version += 1
     case.changed = True
     case.expires_at = e.ends_at
-    case.excluded = list(e.barred)
+    # Who disputed a decision on this case is barred from it whatever version it is about.
+    case.excluded = [*case.excluded, *(who for who in e.barred if who not in case.excluded)]
     _merge_evidence(case, e)
     recharged = _charge(known) != _charge(e)
     saw = {"enforcement_version": str(e.version), "before": str(known.version)}

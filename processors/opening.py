@@ -90,5 +90,5 @@ def add_to_case(
     new_flags = [flag for flag in appeal.flags if flag not in case.flags]
     if new_flags:  # a legal order counts whichever of the texts it came with
         case.flags += new_flags
-        triage_again(dossier, case, e, ctx, cause)
+        triage_again(dossier, case, e, ctx, cause, same_charge=True)
     publish(dossier, ctx, case, e)

@@ -55,6 +55,8 @@ class Change(StrEnum):
     AMENDED = "amended"
     CHARGE_CHANGED = "charge_changed"
     """Ground, policy, category or action is another: the case went back to triage."""
+    DECIDER_NAMED = "decider_named"
+    """A version that came late says who decided it: they may not review it."""
     LIFTED_WITH_REMAINS = "lifted_with_remains"
     EXPIRED_WITH_REMAINS = "expired_with_remains"
 

@@ -33,10 +33,22 @@ def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Ru
     return rule
 
 
-def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
-    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim."""
-    was = case.pod
+def triage_again(
+    dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str, *, same_charge: bool = False
+) -> None:
+    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim.
+
+    A case that is overdue or disputed stays where it is: the lead has it, and refers it where that is better. With the
+    same charge it keeps its place at least, whatever the user's history has become since.
+    """
+    was, rule, because = case.pod, case.rule, case.because
+    band, rank_at = case.band, case.rank_at
     triage(dossier, case, e, ctx)
+    if same_charge:
+        case.band, case.rank_at = min(band, case.band), min(rank_at, case.rank_at)
+    if (case.escalated or case.disputed) and case.pod != was:
+        case.pod, case.rule, case.because = was, rule, because
+        clocks.promise(case, ctx.rulebook.tables.review)
     if case.pod == was:
         return
     ctx.emit(CASES + was, case.case_id, None)

@@ -22,7 +22,11 @@ from schemas.vocabulary import Band, CaseEventKind, CaseState, EvidenceSupplier,
 def ask_at_intake(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) -> None:
     """Ask the appellant for what the standard plainly lacks. What is most urgent goes on meanwhile."""
     tables = ctx.rulebook.tables.review
-    for position, need, short in standards.plainly_missing(case, tables):
+    missing = list(standards.plainly_missing(case, tables))
+    if missing and case.band is not Band.P0:
+        go(case, Move.ASK)
+        clocks.pause(case, ctx.now, ctx.now + tables.evidence_ms, tables)
+    for position, need, short in missing:
         request = Request(
             ids.request_id(case.case_id, position),
             list(need.kinds),
@@ -33,9 +37,6 @@ def ask_at_intake(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) ->
             None,
         )
         _ask(dossier, case, request, ctx, cause, actor=None)
-    if case.requests and case.band is not Band.P0:
-        go(case, Move.ASK)
-        clocks.pause(case, ctx.now, max(r.due_at for r in case.requests), tables)
 
 
 def on_requested(dossier: Dossier, event: EvidenceRequested, ctx: Context) -> None:

@@ -1,0 +1,73 @@
+"""Runs random histories of reviews and says what they reached: `HISTORIES=5000 python -m tests.topology.histories`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.topology.review_machine import Histories
+from tests.topology.review_tally import Tally
+
+STEPS = 40
+"""Of one history; each can be several events."""
+
+
+def run(histories: int, tally: Tally, *, derandomize: bool = False, start: int | None = None) -> None:
+    """Run so many histories and add up what they reached. With `start`, a seed, they are drawn from there.
+
+    Raises:
+        Broken: a promise was not kept; hypothesis has cut the history down and tells how to run it again.
+    """
+    machine = type("Histories", (Histories,), {"tally": tally})
+    if start is not None:
+        machine = seed(start)(machine)
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=histories,
+            stateful_step_count=STEPS,
+            derandomize=derandomize,
+            database=None,
+            deadline=None,
+            print_blob=True,
+            # No phase that aims at a target: tried, it goes round and round the longest history that it has found.
+            phases=[Phase.generate, Phase.shrink],
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def _share(histories: int, start: int) -> Tally:
+    tally = Tally()
+    run(histories, tally, start=start)
+    return tally
+
+
+def main() -> None:
+    """As many as `HISTORIES` says, in `JOBS` processes, from the seed `SEED`, else from the clock."""
+    histories = int(os.environ.get("HISTORIES", "500"))
+    jobs = min(histories, int(os.environ.get("JOBS", str(os.cpu_count() or 1))))
+    first = int(os.environ.get("SEED", str(time.time_ns() // 1_000_000)))
+    began = time.monotonic()
+    whole = Tally()
+    with ProcessPoolExecutor(jobs) as pool:
+        shares = [histories // jobs + (n < histories % jobs) for n in range(jobs)]
+        for tally in pool.map(_share, shares, range(first, first + jobs)):
+            whole.histories += tally.histories
+            whole.counts += tally.counts
+    print(whole.told())
+    unreached = whole.unreached()
+    print(f"not reached: {', '.join(unreached) or 'nothing'}")
+    print(f"all promises held; seed {first}, {jobs} processes, {time.monotonic() - began:.0f} s")
+    if unreached:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What must hold of reviews, by the topics alone: each promise a function, written from the domain, not from the code.
+
+`check` asks those of cases and lines for every record as it is read, `AT_REST` is for whenever the engine has nothing
+left to do, and `AT_THE_END` for when all is acknowledged. Each raises `Broken` with the user's timeline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+from schemas.records import Case, CaseEvent
+from schemas.vocabulary import CaseEventKind, NoticeKind, Outcome
+from tests.topology.review_case_promises import ON_EACH_CASE
+from tests.topology.review_history import History, broken, some
+from tests.topology.review_line_promises import ON_EACH_LINE
+from tests.topology.review_table import ACCEPTED, accepted
+
+Kind = CaseEventKind
+
+
+def check(h: History, cases: list[Case], lines: list[CaseEvent]) -> None:
+    """Take in what was read together and check each of it; lines first, so that a failure shows them all."""
+    published: list[tuple[Case | None, Case]] = []
+    for case in sorted(cases, key=lambda case: case.version):
+        published.append((h.newest.get(case.case_id), case))
+        h.take_case(case)
+    for line in lines:
+        life = None if line.case_id is None else h.lives.get(line.case_id)
+        for promise in ON_EACH_LINE:
+            promise(h, life, line)
+        h.take_line(line)
+    for before, case in published:
+        for promised in ON_EACH_CASE:
+            promised(h, before, case)
+
+
+# --- at rest -----------------------------------------------------------------------------------------------
+
+
+def each_open_case_is_on_exactly_one_pod(h: History) -> None:
+    """Pod topics, read from their beginning, hold the newest version of each open case once, and nothing else."""
+    places = Counter(case_id for _, case_id in h.on_pods)
+    for life in h.lives.values():
+        expected = life.outcome is None
+        if places.pop(life.case_id, 0) != expected:
+            pods = [pod for pod, case_id in h.on_pods if case_id == life.case_id]
+            raise broken(h, life.user_id, f"{life.case_id} ({life.state}) is on {some(pods)}")
+        if expected:
+            case = h.on_pods.get((str(life.pod), life.case_id))
+            if case is None or (case.version, case.state) != (life.version, life.state):
+                raise broken(h, life.user_id, f"{life.case_id} is {life.state} v{life.version}, its pod shows {case}")
+    if places:
+        raise broken(h, "", f"on pods, but never opened: {some(places)}")
+
+
+# --- at the end --------------------------------------------------------------------------------------------
+
+
+def each_appeal_ends_in_exactly_one_way(h: History) -> None:
+    """A case, a refusal, or withdrawn before there was a case; one that is still parked has none of these yet."""
+    ends: Counter[str] = Counter()
+    parked: Counter[str] = Counter()
+    kinds = (Kind.CASE_OPENED, Kind.APPEAL_REFUSED, Kind.APPEAL_WITHDRAWN_UNOPENED)
+    for line in chain.from_iterable(h.lines.values()):
+        if line.kind in kinds:
+            ends[str(line.appeal_id)] += 1
+        elif line.kind is Kind.APPEAL_PARKED:
+            parked[str(line.appeal_id)] += 1
+    for appeal_id, appeal in h.appeals.items():
+        if ends[appeal_id] > 1 or parked[appeal_id] > 1 or not (ends[appeal_id] or parked[appeal_id]):
+            raise broken(h, appeal.user_id, f"{appeal_id} ended {ends[appeal_id]} times, parked {parked[appeal_id]}")
+    foreign = set(ends) - set(h.appeals)
+    if foreign:
+        raise broken(h, "", f"answered, but never sent: {some(foreign)}")
+
+
+def each_review_event_has_exactly_one_answer(h: History) -> None:
+    """Accepted once or rejected; only what comes again after it was accepted may be met with silence."""
+    for event_id, sent in h.sent.items():
+        kinds = ACCEPTED.get(type(sent.record))
+        if kinds is None:
+            continue
+        lines = h.answers.get(event_id, ())
+        yes = sum(accepted(h, line) is not None for line in lines)
+        no = sum(line.kind is Kind.REVIEW_REJECTED for line in lines)
+        user: str = sent.record.user_id  # type: ignore[attr-defined]
+        silent = sent.deliveries - yes - no
+        if yes > 1 or silent < 0 or (silent > 0 and not yes):
+            told = f"{type(sent.record).__name__} {event_id}, sent {sent.deliveries} times"
+            raise broken(h, user, f"{told}: accepted {yes} times, rejected {no} times")
+
+
+def each_case_is_decided_and_closed_once(h: History) -> None:
+    """What was decided is closed, once; what is open has neither a decision nor an end."""
+    for life in h.lives.values():
+        if (life.outcome is not None, life.closed) not in ((True, 1), (False, 0)):
+            raise broken(h, life.user_id, f"{life.case_id}: outcome {life.outcome}, closed {life.closed} times")
+
+
+def reversals_are_ordered_and_confirmed_once(h: History) -> None:
+    """Each overturned case has one first order and, as everything is acknowledged, one confirmation."""
+    overturned = Counter(life.case_id for life in h.lives.values() if life.outcome is Outcome.OVERTURNED)
+    first = Counter(order.case_id for order in h.orders if order.attempt == 1)
+    confirmed = Counter(record.case_id for record in h.confirmed)
+    if not overturned == first == confirmed:
+        raise broken(h, "", f"overturned {overturned}\nordered {first}\nconfirmed {confirmed}")
+
+
+def users_are_told(h: History) -> None:
+    """Each line that the user must hear of has its notice, and there is no other."""
+    lines = list(chain.from_iterable(h.lines.values()))
+    added = {line.appeal_id for line in lines if line.kind is Kind.STATEMENT_ADDED}
+    told = Counter((n.user_id, n.kind, n.appeal_id, n.occurred_at) for n in h.notices)
+    wanted = Counter(
+        (line.user_id, kind, line.appeal_id, line.occurred_at)
+        for line in lines
+        if (kind := _notice_of(line, added=line.appeal_id in added)) is not None
+    )
+    if told != wanted:
+        missing, extra = wanted - told, told - wanted
+        user = next(iter(missing or extra))[0]
+        raise broken(h, user, f"not told: {some(missing)}\ntold without reason: {some(extra)}")
+
+
+def _notice_of(line: CaseEvent, *, added: bool) -> NoticeKind | None:
+    """What a line must tell the user; `added`: the text of its appeal went to an open case."""
+    if line.kind is Kind.APPEAL_REFUSED and added:
+        return NoticeKind.STATEMENT_ADDED
+    if line.kind in (Kind.EVIDENCE_REQUESTED, Kind.EVIDENCE_SUPPLIED) and line.saw["supplier"] != "appellant":
+        return None
+    if line.kind is Kind.ENFORCEMENT_CHANGED and line.reason not in ("amended", "charge_changed"):
+        return None
+    return _NOTICES.get(line.kind)
+
+
+_NOTICES = {
+    Kind.CASE_OPENED: NoticeKind.ACKNOWLEDGED,
+    Kind.APPEAL_PARKED: NoticeKind.ACKNOWLEDGED,
+    Kind.APPEAL_REFUSED: NoticeKind.REFUSED,
+    Kind.APPEAL_WITHDRAWN_UNOPENED: NoticeKind.DECIDED,
+    Kind.CASE_DECIDED: NoticeKind.DECIDED,
+    Kind.EVIDENCE_REQUESTED: NoticeKind.EVIDENCE_REQUESTED,
+    Kind.EVIDENCE_SUPPLIED: NoticeKind.EVIDENCE_RECEIVED,
+    Kind.CASE_ESCALATED: NoticeKind.DELAYED,
+    Kind.REVERSAL_CONFIRMED: NoticeKind.REVERSAL_CONFIRMED,
+    Kind.ENFORCEMENT_CHANGED: NoticeKind.ENFORCEMENT_CHANGED,
+}
+
+
+AT_REST = (each_open_case_is_on_exactly_one_pod,)
+AT_THE_END = (
+    each_appeal_ends_in_exactly_one_way,
+    each_review_event_has_exactly_one_answer,
+    each_case_is_decided_and_closed_once,
+    reversals_are_ordered_and_confirmed_once,
+    users_are_told,
+)

@@ -1,0 +1,19 @@
+"""Any history of appeals keeps every promise of the domain, whatever happens to the engine meanwhile.
+
+The real engine runs on its in-memory twin; a checker that reads nothing but the topics judges what came out
+(`review_checker`). `HISTORIES=5000 make histories` runs as many more as one likes.
+"""
+
+from tests.topology.histories import run
+from tests.topology.review_tally import Tally
+
+_HISTORIES = 500
+"""Drawn the same each time, so that it does not depend on chance what they reach."""
+
+
+def test_random_histories_keep_every_promise_and_go_everywhere():
+    tally = Tally()
+
+    run(_HISTORIES, tally, derandomize=True)
+
+    assert tally.unreached() == []
