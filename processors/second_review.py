@@ -55,6 +55,8 @@ def _holding(
 
 
 def _against_prior(case: OpenCase, decision: Proposed, rules: Triggers) -> bool:
+    if len(case.parts) <= WRONGFULNESS:  # ranked by a version that explained less
+        return False
     expected = case.parts[WRONGFULNESS].value
     overturns = decision.outcome is Outcome.OVERTURNED
     return expected < rules.overturn_below if overturns else expected > rules.uphold_above

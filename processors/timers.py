@@ -45,8 +45,8 @@ def reschedule(dossier: Dossier, ctx: Context) -> None:
 
 
 def fire_due(dossier: Dossier, ctx: Context) -> None:
-    """Do everything that is due at or before `ctx.now`."""
-    for item in sorted(due for due in _all(dossier, ctx) if due.at <= ctx.now):
+    """Do everything that is due at or before `ctx.now`, and what that makes due."""
+    while (item := min(_all(dossier, ctx), default=None)) is not None and item.at <= ctx.now:
         cause = f"timer:{item.kind}:{item.part or item.of}:{item.at}"
         if item.kind == "parking":
             for parked in [p for p in dossier.parked if p.appeal.appeal_id == item.of]:
@@ -54,10 +54,7 @@ def fire_due(dossier: Dossier, ctx: Context) -> None:
         elif item.kind == "retry":
             retry(dossier, item.of, ctx, cause)
         else:
-            case = dossier.cases.get(CaseId(item.of))
-            # An earlier timer may have closed the case, or changed what it waits for.
-            if case is not None and any(due == item for due in _of_case(case, ctx.rulebook.tables.review.warn_share)):
-                _fire_for_case(dossier, case, item, ctx, cause)
+            _fire_for_case(dossier, dossier.cases[CaseId(item.of)], item, ctx, cause)
 
 
 def _fire_for_case(dossier: Dossier, case: OpenCase, item: _Due, ctx: Context, cause: str) -> None:

@@ -164,7 +164,7 @@ def evidence_overdue(dossier: Dossier, case: OpenCase, request_id: str, ctx: Con
         case.waived += [kind for kind in request.kinds if kind not in case.waived]
     if case.state is CaseState.AWAITING_EVIDENCE and not case.requests:
         go(case, Move.OVERDUE)
-        clocks.run_on(case, ctx.now, ctx.rulebook.tables.review)
+        clocks.run_on(case, min(ctx.now, request.due_at), ctx.rulebook.tables.review)
     case.version += 1
     saw = _asked(request) | {"still_asked": str(len(case.requests))}
     case_line(dossier, ctx, CaseEventKind.EVIDENCE_OVERDUE, cause, case, saw=saw)
