@@ -17,7 +17,6 @@ from processors.open_case import OpenCase
 from processors.reversal import retry
 from schemas.records import CaseId, Millis
 
-
 _NEVER = 1 << 62
 
 

@@ -34,9 +34,20 @@ def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Ru
 
 
 def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
-    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim."""
-    was = case.pod
+    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim.
+
+    What the lead pod has taken over stays there, and what time has raised stays raised.
+    """
+    tables = ctx.rulebook.tables
+    was, rule, because = case.pod, case.rule, case.because
     triage(dossier, case, e, ctx)
+    if was == tables.review.lead_pod and (case.escalated or case.disputed):
+        case.pod, case.rule, case.because = was, rule, because
+        clocks.promise(case, tables.review)
+    if case.warned:
+        clocks.raise_band(case, case.promised_at, tables)
+    if case.due_warned:
+        clocks.raise_band(case, case.due_at, tables)
     if case.pod == was:
         return
     ctx.emit(CASES + was, case.case_id, None)
