@@ -22,6 +22,7 @@ from processors.reasons import Change
 from processors.remains import MONEY_EFFECTS
 from processors.review import drop_claim
 from processors.triage import triage_again
+from processors.waiting import add_evidence, answer
 from schemas.records import (
     EnforcementAmended,
     EnforcementId,
@@ -139,7 +140,7 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     case.changed = True
     case.expires_at = e.ends_at
     case.excluded = list(e.barred)
-    _merge_evidence(case, e)
+    answer(case, add_evidence(case, e.evidence, EvidenceSupplier.ENFORCEMENT), EvidenceSupplier.ENFORCEMENT, ctx)
     recharged = _charge(known) != _charge(e)
     saw = {"enforcement_version": str(e.version), "before": str(known.version)}
     if case.proposal is not None:  # a decision about another version is none about this one
@@ -178,11 +179,6 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
 def _charge(e: Enforcement) -> tuple[str, ...]:
     """What the user is accused of and what was done about it: on this rest priority and pod."""
     return (e.ground, e.policy, e.category, e.action)
-
-
-def _merge_evidence(case: OpenCase, e: Enforcement) -> None:
-    known = {exhibit.evidence_id for exhibit in case.evidence}
-    case.evidence += [exhibit for exhibit in e.evidence if exhibit.evidence_id not in known]
 
 
 def _filed(event: EnforcementIssued | EnforcementAmended, noticed_at: Millis) -> Enforcement:
