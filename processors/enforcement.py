@@ -30,6 +30,7 @@ from schemas.records import (
     EnforcementLifted,
     Millis,
     Money,
+    ReviewerId,
     UserProfileUpdated,
 )
 from schemas.vocabulary import Action, CaseEventKind, EffectKind, EvidenceSupplier, NoticeKind, TargetKind
@@ -108,7 +109,7 @@ def _inherit(e: Enforcement, known: Enforcement) -> None:
     """What a new version takes over from the one before."""
     e.issued_at = min(e.issued_at, known.issued_at)
     e.caused_by = e.caused_by or known.caused_by
-    e.barred = [*known.barred, *(r for r in e.barred if r not in known.barred)][-MAX_BARRED:]
+    e.barred = _joined(known.barred, e.barred)
     e.returned = known.returned
     e.reversed_version = known.reversed_version
     e.upheld_version = known.upheld_version
@@ -139,12 +140,14 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     case.version += 1
     case.changed = True
     case.expires_at = e.ends_at
-    case.excluded = list(e.barred)
+    case.excluded = _joined(case.excluded, e.barred)  # those who disagreed about this case stay out of it
     answer(case, add_evidence(case, e.evidence, EvidenceSupplier.ENFORCEMENT), EvidenceSupplier.ENFORCEMENT, ctx)
     recharged = _charge(known) != _charge(e)
     saw = {"enforcement_version": str(e.version), "before": str(known.version)}
     if case.proposal is not None:  # a decision about another version is none about this one
         saw["proposal_dropped"] = case.proposal.event_id
+        if case.lease is not None:
+            saw["claim_dropped"] = case.lease.reviewer
         forget_proposal(case)
     elif case.lease is not None and (recharged or case.lease.reviewer in case.excluded):
         saw["claim_dropped"] = case.lease.reviewer
@@ -174,6 +177,10 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
         decide_by=Millis(min(case.promised_at, case.due_at)),
     )
     settle(dossier, case, e, ctx, cause)
+
+
+def _joined(known: list[ReviewerId], more: list[ReviewerId]) -> list[ReviewerId]:
+    return [*known, *(reviewer for reviewer in more if reviewer not in known)][-MAX_BARRED:]
 
 
 def _charge(e: Enforcement) -> tuple[str, ...]:
