@@ -15,13 +15,11 @@ from processors.open_case import OpenCase, Proposed
 from processors.reasons import Dispute, ReviewRefusal
 from processors.review import move_to
 from processors.review_tables import ReviewTables
+from processors.rulebook_parts import REVIEWERS_OUTCOMES
 from processors.second_review import drawn_blind, triggers
 from processors.standards import missing
 from schemas.records import DecisionConfirmed, DecisionProposed, DecisionReturned, Millis
 from schemas.vocabulary import CaseEventKind, CaseState, DismissalReason, Outcome
-
-REVIEWERS_OUTCOMES = frozenset({Outcome.UPHELD, Outcome.OVERTURNED, Outcome.UPHELD_GROUND_CHANGED, Outcome.DISMISSED})
-"""Outcomes that a reviewer can propose; ``withdrawn`` and ``moot`` come about by events."""
 
 
 def on_proposed(dossier: Dossier, event: DecisionProposed, ctx: Context) -> None:
