@@ -73,6 +73,7 @@ from schemas.vocabulary import (
 from topology.rulebook_file import PACKAGED, load_rulebook
 
 PACKAGED_RULEBOOK = load_rulebook()
+PACKAGED_SECTIONS: dict[str, Any] = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))
 USER = UserId("u-1")
 T0 = 1_760_000_000_000
 MINUTE = 60_000
@@ -82,7 +83,7 @@ DAY = 24 * HOUR
 
 def a_rulebook(**sections: Any) -> Rulebook:
     """The packaged rulebook with these sections in place of its own."""
-    return Rulebook.model_validate({**yaml.safe_load(PACKAGED.read_text(encoding="utf-8")), **sections})
+    return Rulebook.model_validate({**PACKAGED_SECTIONS, **sections})
 
 
 RULEBOOK = a_rulebook(second_review=None, evidence=[], automation=[])

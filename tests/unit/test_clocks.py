@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from tests.unit.builders import (
     DAY,
     HOUR,
     MINUTE,
+    PACKAGED_SECTIONS,
     RULEBOOK,
     T0,
     Life,
@@ -33,7 +33,6 @@ from tests.unit.builders import (
     some_evidence,
 )
 from tests.unit.lives import T1, claimed
-from topology.rulebook_file import PACKAGED
 
 HOURS = {"zone": "Europe/Berlin", "week": {day: ["09:00-17:00"] for day in ("mon", "tue", "wed", "thu", "fri")}}
 CALENDAR = Calendar(HOURS["zone"], HOURS["week"])
@@ -41,11 +40,10 @@ CALENDAR = Calendar(HOURS["zone"], HOURS["week"])
 
 def with_hours(*holidays: str, **review: Any) -> Rulebook:
     """All pods work office hours, but for the lead pod, which always does."""
-    packaged = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))
     hours = {**HOURS, "holidays": list(holidays)}
-    pods = [pod if pod["name"] == "lead" else {**pod, "hours": hours} for pod in packaged["pods"]]
+    pods = [pod if pod["name"] == "lead" else {**pod, "hours": hours} for pod in PACKAGED_SECTIONS["pods"]]
     sections = {"second_review": None, "evidence": [], "automation": []}
-    return a_rulebook(pods=pods, review={**packaged["review"], **review}, **sections)
+    return a_rulebook(pods=pods, review={**PACKAGED_SECTIONS["review"], **review}, **sections)
 
 
 def wall_ms(text: str) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-import yaml
 
 from processors.arbiter import MAX_SKEW_MS
 from processors.deciding import REVIEWERS_OUTCOMES
@@ -25,6 +24,7 @@ from schemas.vocabulary import (
 from tests.unit.builders import (
     HOUR,
     MINUTE,
+    PACKAGED_SECTIONS,
     RULEBOOK,
     T0,
     Life,
@@ -47,7 +47,6 @@ from tests.unit.builders import (
     some_evidence,
 )
 from tests.unit.lives import BLIND, T1, claimed, life_in, looked_at, opened
-from topology.rulebook_file import PACKAGED
 
 
 def assert_rejected(life: Life, event: InputRecord, reason: ReviewRefusal) -> None:
@@ -64,9 +63,8 @@ def assert_rejected(life: Life, event: InputRecord, reason: ReviewRefusal) -> No
 
 def with_people(**people: list[str]) -> Rulebook:
     """A rulebook in which these pods (``_`` for ``-``) list who works there; one person decides."""
-    packaged = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))
     listed = {name.replace("_", "-"): names for name, names in people.items()}
-    pods = [{**pod, "reviewers": listed.get(pod["name"])} for pod in packaged["pods"]]
+    pods = [{**pod, "reviewers": listed.get(pod["name"])} for pod in PACKAGED_SECTIONS["pods"]]
     return a_rulebook(pods=pods, second_review=None, evidence=[], automation=[])
 
 
