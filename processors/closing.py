@@ -138,11 +138,12 @@ def _close(
         outcome=outcome,
         reasons_ref=reasons_ref,
         reasons=[] if reason is None else [reason],
-        redress=_REDRESS.get(outcome, REDRESS_OF_DECISION),
+        redress=list(_REDRESS.get(outcome, REDRESS_OF_DECISION)),
     )
 
 
-_REDRESS = {Outcome.DISMISSED: [Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION]}
+_NOT_JUDGED = [Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION]
+_REDRESS = {Outcome.DISMISSED: _NOT_JUDGED, Outcome.WITHDRAWN: _NOT_JUDGED}
 """What is left after each outcome, where it is more than after every decision."""
 
 
