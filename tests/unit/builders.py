@@ -316,16 +316,20 @@ class Life:
     dossier: Dossier = field(default_factory=lambda: new_dossier(USER))
     out: list[Emission] = field(default_factory=list)
     allowance: int | None = None
+    """What `spend` gives of each name a day, whatever limit it is asked with; none: the limit."""
     spent: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Units by name and day since 1970."""
 
     def emit(self, topic: str, key: str, record: Record | None) -> None:
         self.out.append(Emission(topic, key, record))
 
     def spend(self, name: str, limit: int) -> bool:
-        """As if the whole allowance were this partition's."""
-        key = (name, self.now // DAY)
-        self.spent[key] = self.spent.get(key, 0) + 1
-        return self.spent[key] <= (limit if self.allowance is None else self.allowance)
+        account = name, self.now // DAY
+        used = self.spent.get(account, 0)
+        if used >= (limit if self.allowance is None else self.allowance):
+            return False
+        self.spent[account] = used + 1
+        return True
 
     def send(self, event: InputRecord, at: int | None = None) -> list[Emission]:
         """Fold one input at its own time (or later, never back), and give what it emitted."""
