@@ -5,6 +5,7 @@ comes out everywhere; a change of the package is a change like one of the code.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -104,10 +105,19 @@ class Calendar:
         return tuple((self._utc_ms(day, opens), self._utc_ms(day, closes)) for opens, closes in spans)
 
     def _utc_ms(self, day: date, minutes: int) -> int:
-        """A time on the wall; one that the change to summer time skips comes as much later as the clock jumps."""
+        """A time on the wall: the first, if it shows it twice, and the moment of the jump, if it skips it.
+
+        So a later time on the wall is never an earlier moment, and no minute is worked twice.
+        """
         whole, rest = divmod(minutes, _DAY_MINUTES)
         wall = datetime.combine(day + timedelta(days=whole), time(rest // 60, rest % 60), self._zone)
-        return int(wall.timestamp()) * 1000
+        first, second = int(wall.timestamp()), int(wall.replace(fold=1).timestamp())
+        if first > second:  # skipped: read by the offsets before and after the jump, which lies between the two
+            first = second + bisect_left(range(second, first), self._offset(first), key=self._offset)
+        return first * 1000
+
+    def _offset(self, at_s: int) -> timedelta:
+        return datetime.fromtimestamp(at_s, UTC).astimezone(self._zone).utcoffset() or timedelta()
 
 
 class Always:

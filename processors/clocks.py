@@ -15,6 +15,8 @@ from schemas.records import Millis
 def promise(case: OpenCase, tables: ReviewTables) -> None:
     """Set `promised_at` and `warn_at`: the handling time and all waiting so far, in the pod's working time."""
     calendar = tables.calendars.get(case.pod, ALWAYS)
+    if not case.handling_ms:  # stored before pods had hours, when it was all the time that was promised
+        case.handling_ms = case.promised_at - case.submitted_at
     start, whole = case.submitted_at, case.handling_ms
     case.promised_at = Millis(calendar.add(start, whole + case.paused_work_ms))
     case.warn_at = Millis(calendar.add(start, int(whole * tables.warn_share) + case.paused_work_ms))
@@ -36,13 +38,20 @@ def pause(case: OpenCase, now: int, until: int, tables: ReviewTables) -> None:
     case.waiting = Waiting(Millis(now), Millis(min(until, end)), capped=end < until)
 
 
-def run_on(case: OpenCase, now: int, tables: ReviewTables) -> None:
-    """The work clock goes on, if it stood still; what was waited is added to what was promised."""
+def run_on(case: OpenCase, at: int, tables: ReviewTables) -> None:
+    """The work clock goes on, if it stood still; what was waited is added to what was promised.
+
+    It never stood still for longer than it was to, however late the timer that ends it is fired.
+    """
     waiting = case.waiting
     if waiting is None:
         return
+    end = min(at, waiting.until)
     case.waiting = None
+<<<<<<< HEAD
     end = min(now, waiting.until)  # what the engine is late by is no waiting: the work clock ran meanwhile
+=======
+>>>>>>> tests4
     case.paused_ms += max(0, end - waiting.since)
     case.paused_work_ms += tables.calendars.get(case.pod, ALWAYS).between(waiting.since, end)
     promise(case, tables)

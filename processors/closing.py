@@ -41,11 +41,14 @@ class Verdict(NamedTuple):
     substituted_policy: str | None
     because: list[str]
     """Triggers of the second look, or the rule."""
+    second_reasons_ref: str | None = None
+    """What the second reviewer wrote, if anything of their own."""
 
 
 def decide(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, verdict: Verdict, move: Move) -> None:
     """Close the case by a decision, which the caller has found valid."""
-    for person in (verdict.actor, verdict.second):
+    # Whoever did not agree with somebody is excluded from the case, and has judged the enforcement too.
+    for person in (*case.excluded, verdict.actor, verdict.second):
         if move is Move.DECIDE and person is not None and person not in e.barred:
             e.barred = [*e.barred, person][-MAX_BARRED:]
     outcome = verdict.outcome
@@ -135,11 +138,12 @@ def _close(
         outcome=outcome,
         reasons_ref=reasons_ref,
         reasons=[] if reason is None else [reason],
-        redress=_REDRESS.get(outcome, REDRESS_OF_DECISION),
+        redress=list(_REDRESS.get(outcome, REDRESS_OF_DECISION)),
     )
 
 
-_REDRESS = {Outcome.DISMISSED: [Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION]}
+_NOT_JUDGED = [Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION]
+_REDRESS = {Outcome.DISMISSED: _NOT_JUDGED, Outcome.WITHDRAWN: _NOT_JUDGED}
 """What is left after each outcome, where it is more than after every decision."""
 
 
@@ -154,8 +158,11 @@ def _how(verdict: Verdict) -> dict[str, str]:
     if verdict.reasons_ref is not None:
         saw["reasons_ref"] = verdict.reasons_ref
     if verdict.second is not None:
+        saw["first_reviewer"] = verdict.actor
         saw["second_reviewer"] = verdict.second
         saw["agreed"] = "true"
+    if verdict.second_reasons_ref is not None:
+        saw["second_reasons_ref"] = verdict.second_reasons_ref
     if verdict.because:
         saw["because"] = _joined(verdict.because)
     if verdict.substituted_policy is not None:

@@ -15,19 +15,17 @@ from processors.open_case import OpenCase, Proposed
 from processors.reasons import Dispute, ReviewRefusal
 from processors.review import move_to
 from processors.review_tables import ReviewTables
+from processors.rulebook_parts import REVIEWERS_OUTCOMES
 from processors.second_review import drawn_blind, triggers
 from processors.standards import missing
 from schemas.records import DecisionConfirmed, DecisionProposed, DecisionReturned, Millis
-from schemas.vocabulary import CaseEventKind, CaseState, Outcome
-
-REVIEWERS_OUTCOMES = frozenset({Outcome.UPHELD, Outcome.OVERTURNED, Outcome.UPHELD_GROUND_CHANGED, Outcome.DISMISSED})
-"""Outcomes that a reviewer can propose; ``withdrawn`` and ``moot`` come about by events."""
+from schemas.vocabulary import CaseEventKind, CaseState, DismissalReason, Outcome
 
 
 def on_proposed(dossier: Dossier, event: DecisionProposed, ctx: Context) -> None:
     """A first decision, a second one beside it, or the lead's last word."""
-    if event.outcome is Outcome.UNKNOWN:
-        raise UnknownSymbolError(f"decision {event.event_id}: the outcome is not known to this version")
+    if event.outcome is Outcome.UNKNOWN or event.dismissal is DismissalReason.UNKNOWN:
+        raise UnknownSymbolError(f"decision {event.event_id}: outcome or dismissal is not known to this version")
     case = current(dossier, event, ctx)
     if case is None:
         return
@@ -168,6 +166,7 @@ def _decide(dossier: Dossier, case: OpenCase, ctx: Context, last: Proposed, firs
         dismissal=last.dismissal,
         substituted_policy=last.substituted_policy,
         because=list(case.triggers),
+        second_reasons_ref=None if first is None or last.reasons_ref == first.reasons_ref else last.reasons_ref,
     )
     decide(dossier, case, dossier.enforcements[case.enforcement_id], ctx, verdict, Move.DECIDE)
 

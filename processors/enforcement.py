@@ -23,6 +23,7 @@ from processors.reasons import Change
 from processors.remains import MONEY_EFFECTS
 from processors.review import drop_claim
 from processors.triage import triage_again
+from processors.waiting import add_evidence, answer
 from schemas.records import (
     EnforcementAmended,
     EnforcementId,
@@ -30,6 +31,7 @@ from schemas.records import (
     EnforcementLifted,
     Millis,
     Money,
+    ReviewerId,
     UserProfileUpdated,
 )
 from schemas.vocabulary import Action, CaseEventKind, EffectKind, EvidenceSupplier, NoticeKind, TargetKind
@@ -110,7 +112,7 @@ def _inherit(e: Enforcement, known: Enforcement) -> None:
     """What a new version takes over from the one before."""
     e.issued_at = min(e.issued_at, known.issued_at)
     e.caused_by = e.caused_by or known.caused_by
-    e.barred = [*known.barred, *(r for r in e.barred if r not in known.barred)][-MAX_BARRED:]
+    e.barred = _joined(known.barred, e.barred)
     e.returned = known.returned
     e.reversed_version = known.reversed_version
     e.upheld_version = known.upheld_version
@@ -167,13 +169,20 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     case.version += 1
     case.changed = True
     case.expires_at = e.ends_at
+<<<<<<< HEAD
     # Who disputed a decision on this case is barred from it whatever version it is about.
     case.excluded = [*case.excluded, *(who for who in e.barred if who not in case.excluded)]
     _merge_evidence(case, e)
+=======
+    case.excluded = _joined(case.excluded, e.barred)  # those who disagreed about this case stay out of it
+    answer(case, add_evidence(case, e.evidence, EvidenceSupplier.ENFORCEMENT), EvidenceSupplier.ENFORCEMENT, ctx)
+>>>>>>> tests4
     recharged = _charge(known) != _charge(e)
     saw = {"enforcement_version": str(e.version), "before": str(known.version)}
     if case.proposal is not None:  # a decision about another version is none about this one
         saw["proposal_dropped"] = case.proposal.event_id
+        if case.lease is not None:
+            saw["claim_dropped"] = case.lease.reviewer
         forget_proposal(case)
     elif case.lease is not None and (recharged or case.lease.reviewer in case.excluded):
         saw["claim_dropped"] = case.lease.reviewer
@@ -205,14 +214,13 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     settle(dossier, case, e, ctx, cause)
 
 
+def _joined(known: list[ReviewerId], more: list[ReviewerId]) -> list[ReviewerId]:
+    return [*known, *(reviewer for reviewer in more if reviewer not in known)][-MAX_BARRED:]
+
+
 def _charge(e: Enforcement) -> tuple[str, ...]:
     """What the user is accused of and what was done about it: on this rest priority and pod."""
     return (e.ground, e.policy, e.category, e.action)
-
-
-def _merge_evidence(case: OpenCase, e: Enforcement) -> None:
-    known = {exhibit.evidence_id for exhibit in case.evidence}
-    case.evidence += [exhibit for exhibit in e.evidence if exhibit.evidence_id not in known]
 
 
 def _filed(event: EnforcementIssued | EnforcementAmended, noticed_at: Millis) -> Enforcement:

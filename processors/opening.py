@@ -10,9 +10,9 @@ from processors.open_case import Note, OpenCase
 from processors.outbox import case_line, notice
 from processors.publishing import publish
 from processors.refusal import refuse
-from processors.remains import was_over
+from processors.remains import something_remains, stands, was_over
 from processors.triage import triage, triage_again
-from processors.waiting import add_evidence, ask_at_intake
+from processors.waiting import add_evidence, answer, ask_at_intake
 from schemas.records import AppealSubmitted, CaseId, Millis
 from schemas.vocabulary import CaseEventKind, EvidenceSupplier, NoticeKind, RefusalReason
 
@@ -61,8 +61,10 @@ def open_case(
         enforcement=e,
         decide_by=Millis(min(case.promised_at, case.due_at)),
     )
-    granting = rule if rule is not None and may_grant(dossier, case, e, rule, ctx, cause) else None
-    if granting is None and case.standard:
+    # What ended between the appeal and now, with nothing left, is moot below: there is nothing to grant or to ask for.
+    alive = over_before or stands(e, ctx.now) or something_remains(e)
+    granting = rule if alive and rule is not None and may_grant(dossier, case, e, rule, ctx, cause) else None
+    if alive and granting is None and case.standard:
         ask_at_intake(dossier, case, ctx, cause)
     publish(dossier, ctx, case, e)  # what a rule grants too: its score and reasons are on record like any other's
     if granting is not None:
@@ -84,7 +86,7 @@ def add_to_case(
     refuse(dossier, appeal, ctx, cause, RefusalReason.DUPLICATE, saw, kind=NoticeKind.STATEMENT_ADDED)
     case.notes.append(Note(appeal.appeal_id, appeal.submitted_at, appeal.statement_ref, appeal.statement_sha256))
     case.grounds += [ground for ground in appeal.grounds if ground not in case.grounds]
-    add_evidence(case, appeal.evidence, EvidenceSupplier.APPELLANT)
+    answer(case, add_evidence(case, appeal.evidence, EvidenceSupplier.APPELLANT), EvidenceSupplier.APPELLANT, ctx)
     case.version += 1
     case_line(dossier, ctx, CaseEventKind.STATEMENT_ADDED, cause, case, appeal_id=appeal.appeal_id)
     new_flags = [flag for flag in appeal.flags if flag not in case.flags]

@@ -41,7 +41,7 @@ def miss_deadline(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) ->
     waits = case.state is CaseState.AWAITING_EVIDENCE
     go(case, Move.ESCALATE)
     if waits:
-        clocks.run_on(case, ctx.now, ctx.rulebook.tables.review)
+        clocks.run_on(case, min(ctx.now, case.due_at), ctx.rulebook.tables.review)
     case.lease = None
     if lead is not None and lead != was:
         move_to(case, lead, "overdue", f"due at {case.due_at}", ctx)

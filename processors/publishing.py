@@ -6,6 +6,7 @@ from processors.dossier import Dossier
 from processors.on_file import Enforcement, Exhibit
 from processors.open_case import OpenCase, Proposed, Request
 from processors.outbox import CASES, money
+from processors.second_review import AGAINST_PRIOR
 from schemas.records import (
     Case,
     Claim,
@@ -100,7 +101,9 @@ def _request(request: Request) -> EvidenceRequest:
 
 
 def _second(case: OpenCase) -> SecondReview:
-    return SecondReview(because=list(case.triggers), since=case.second_since, blind=case.blind)
+    # With the parts of the score, that it goes against the prior would tell a blind reviewer what was decided.
+    because = [name for name in case.triggers if not (case.blind and name == AGAINST_PRIOR)]
+    return SecondReview(because=because, since=case.second_since, blind=case.blind)
 
 
 def _proposal(proposal: Proposed) -> Proposal:

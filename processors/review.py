@@ -17,6 +17,9 @@ from processors.review_tables import ReviewTables
 from schemas.records import CaseClaimed, CaseReferred, CaseReleased, Millis
 from schemas.vocabulary import CaseEventKind
 
+_MAY_LET_GO = frozenset({ReviewRefusal.REVIEWER_EXCLUDED, ReviewRefusal.UNKNOWN_REVIEWER})
+"""Who may not judge a case, any more, may still hand it back."""
+
 
 def on_claimed(dossier: Dossier, event: CaseClaimed, ctx: Context) -> None:
     """Give, or renew, the lease on a case, or on the second look at its proposed decision."""
@@ -47,7 +50,7 @@ def on_released(dossier: Dossier, event: CaseReleased, ctx: Context) -> None:
     if case is None:
         return
     ruling = not_allowed(case, event.actor, Move.GIVE_BACK, ctx.rulebook.tables.review)
-    if ruling is not None and ruling.reason is not ReviewRefusal.REVIEWER_EXCLUDED:  # who may not judge may let go
+    if ruling is not None and ruling.reason not in _MAY_LET_GO:
         reject(dossier, event, ctx, ruling, case)
         return
     drop_claim(case)

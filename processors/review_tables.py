@@ -78,6 +78,8 @@ class ReviewTables(Struct, frozen=True, gc=False):
     """By pod."""
     reviewers: dict[str, frozenset[str]]
     """By pod, where the pod lists them."""
+    languages: dict[str, frozenset[str]]
+    """By pod, where it reads only these."""
 
 
 def compile_review(book: "Rulebook") -> ReviewTables:
@@ -108,6 +110,7 @@ def compile_review(book: "Rulebook") -> ReviewTables:
         ),
         calendars={pod.name: _calendar(pod) for pod in book.pods},
         reviewers={pod.name: frozenset(pod.reviewers) for pod in book.pods if pod.reviewers is not None},
+        languages={pod.name: frozenset(pod.languages) for pod in book.pods if pod.languages is not None},
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, LiteralString, Self, cast
 
 import msgspec
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from processors.durations import DAY_MS
 from processors.rulebook_checks import CHECKS
@@ -27,6 +27,12 @@ STATUTORY_WINDOW_MS = 184 * DAY_MS
 def _fault(kind: str, text: str, loc: tuple[int | str, ...], given: object = None) -> InitErrorDetails:
     custom = PydanticCustomError(cast("LiteralString", kind), cast("LiteralString", text))
     return InitErrorDetails(type=custom, loc=loc, input=given)
+
+
+def _follows(fault: ErrorDetails, found: list[ErrorDetails]) -> bool:
+    """Whether it says no more than that wrong items, which are told themselves, were not counted."""
+    place = fault["loc"]
+    return fault["type"] == "too_short" and any(e["loc"][: len(place)] == place != e["loc"] for e in found)
 
 
 class Severity(Section):
@@ -178,7 +184,8 @@ class Rulebook(Section):
         try:
             book = handler(raw)
         except ValidationError as error:
-            faults += [_fault(e["type"], e["msg"], e["loc"], e["input"]) for e in error.errors(include_url=False)]
+            found = error.errors(include_url=False)
+            faults += [_fault(e["type"], e["msg"], e["loc"], e["input"]) for e in found if not _follows(e, found)]
         if isinstance(raw, Mapping):
             sections = cast("Mapping[str, object]", raw)
             for check in CHECKS:

@@ -97,7 +97,7 @@ def name_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
     for section in ("evidence", "automation"):
         names = [_map(item).get("name") for item in _list(raw.get(section))]
         for position, name in enumerate(names):
-            if name in names[:position]:
+            if isinstance(name, str) and name in names[:position]:
                 yield (section, position, "name"), f"a second one is called {name!r}"
     for position, item in enumerate(_list(raw.get("automation"))):
         if not _map(_map(item).get("when")) and not _map(item).get("wrongfulness_at_least"):

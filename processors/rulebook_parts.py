@@ -6,12 +6,15 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from processors.durations import parse_duration_ms
-from schemas.vocabulary import Action, AppealFlag, Band, Category, TargetKind
+from schemas.vocabulary import Action, AppealFlag, Band, Category, Outcome, TargetKind
 
 DurationMs = Annotated[int, BeforeValidator(parse_duration_ms), Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 PodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
+
+REVIEWERS_OUTCOMES = frozenset({Outcome.UPHELD, Outcome.OVERTURNED, Outcome.UPHELD_GROUND_CHANGED, Outcome.DISMISSED})
+"""Outcomes that a reviewer can propose; ``withdrawn`` and ``moot`` come about by events."""
 
 
 class Section(BaseModel):

@@ -8,7 +8,16 @@ from pydantic import Field, field_validator, model_validator
 
 from processors.calendar import UnknownZoneError, load_zone, parse_hours
 from processors.durations import DAY_MS
-from processors.rulebook_parts import Conditions, DurationMs, Label, PodName, RuleConditions, Section, Share
+from processors.rulebook_parts import (
+    REVIEWERS_OUTCOMES,
+    Conditions,
+    DurationMs,
+    Label,
+    PodName,
+    RuleConditions,
+    Section,
+    Share,
+)
 from schemas.records import MAX_ITEMS
 from schemas.vocabulary import AppealFlag, EvidenceKind, EvidenceSupplier, Outcome, SellerTier
 
@@ -44,6 +53,16 @@ class EvidenceNeedRule(Section):
     outcomes: Annotated[frozenset[Outcome], Field(min_length=1)] = frozenset({Outcome.UPHELD})
     ask: bool = False
     """At intake, ask the appellant for what is missing."""
+
+    @field_validator("outcomes")
+    @classmethod
+    def _can_be_proposed(cls, outcomes: frozenset[Outcome]) -> frozenset[Outcome]:
+        others = sorted(outcomes - REVIEWERS_OUTCOMES)
+        if others:
+            raise ValueError(
+                f"no reviewer decides {', '.join(others)}; they decide {', '.join(sorted(REVIEWERS_OUTCOMES))}"
+            )
+        return outcomes
 
     @model_validator(mode="after")
     def _only_appellants_are_asked(self) -> Self:
@@ -161,5 +180,5 @@ class Pod(Section):
     languages: frozenset[Label] | None = None
     skills: frozenset[Label] = frozenset()
     substitute: PodName | None = None
-    reviewers: frozenset[Label] | None = None
+    reviewers: Annotated[frozenset[Label], Field(min_length=1)] | None = None
     hours: Hours | None = None

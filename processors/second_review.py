@@ -15,6 +15,7 @@ from processors.review_tables import Triggers
 from processors.tables import Tables
 from schemas.vocabulary import Outcome
 
+AGAINST_PRIOR = "against_prior"
 QUALITY = "quality_sample"
 BLIND = "blind_sample"
 
@@ -41,7 +42,7 @@ def _holding(
     if amount_at_stake(e, tables) >= rules.amount_at_least:
         yield "amount"
     if _against_prior(case, decision, rules):
-        yield "against_prior"
+        yield AGAINST_PRIOR
     if _high_profile(dossier.profile, rules, tables):
         yield "high_profile"
     if now < rules.new_until_ms.get(decision.reviewer, 0):
@@ -55,6 +56,8 @@ def _holding(
 
 
 def _against_prior(case: OpenCase, decision: Proposed, rules: Triggers) -> bool:
+    if len(case.parts) <= WRONGFULNESS:  # ranked by a version that explained less
+        return False
     expected = case.parts[WRONGFULNESS].value
     overturns = decision.outcome is Outcome.OVERTURNED
     return expected < rules.overturn_below if overturns else expected > rules.uphold_above

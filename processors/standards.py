@@ -54,9 +54,10 @@ def view(case: OpenCase, tables: ReviewTables) -> list[EvidenceNeed]:
 def waived(case: OpenCase, need: Need) -> bool:
     """Whether the appellant was asked for it in time and gave nothing: nobody can be held to what only they have.
 
+    Who was asked for one of several kinds does not know that another would do: each must have been asked for.
     What the enforcing side must show is never waived: without it, an enforcement cannot be upheld.
     """
-    return need.supplier is EvidenceSupplier.APPELLANT and not set(case.waived).isdisjoint(need.kinds)
+    return need.supplier is EvidenceSupplier.APPELLANT and set(case.waived).issuperset(need.kinds)
 
 
 def _needs(case: OpenCase, tables: ReviewTables) -> tuple[Need, ...]:

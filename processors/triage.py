@@ -2,7 +2,7 @@
 
 from processors import clocks, standards
 from processors.automation import matching
-from processors.conditions import holds
+from processors.conditions import FACTS, holds
 from processors.context import Context
 from processors.dossier import Dossier
 from processors.on_file import Enforcement
@@ -10,9 +10,12 @@ from processors.open_case import OpenCase
 from processors.outbox import CASES, case_line
 from processors.priority import amount_at_stake, rank
 from processors.review import drop_claim
-from processors.review_tables import Rule
+from processors.review_tables import ReviewTables, Rule
 from processors.routing import route
+from processors.tables import OverrideRule
 from schemas.vocabulary import CaseEventKind
+
+_LANGUAGE = FACTS.index("language")
 
 
 def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Rule | None:
@@ -25,7 +28,7 @@ def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Ru
     banded = (*facts, case.band)
     route(case, banded, amount, overrides, tables)
     rule = matching(case, banded, amount, tables.review)
-    if rule is not None and rule.pod is not None:
+    if rule is not None and rule.pod is not None and _may_go(case, rule.pod, facts, overrides, tables.review):
         case.pod, case.rule, case.because = rule.pod, rule.name, f"automation rule {rule.name}"
     case.standard = standards.choose(banded, case.flags, amount, tables.review)
     clocks.promise(case, tables.review)
@@ -33,6 +36,7 @@ def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Ru
     return rule
 
 
+<<<<<<< HEAD
 def triage_again(
     dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str, *, same_charge: bool = False
 ) -> None:
@@ -49,12 +53,41 @@ def triage_again(
     if (case.escalated or case.disputed) and case.pod != was:
         case.pod, case.rule, case.because = was, rule, because
         clocks.promise(case, ctx.rulebook.tables.review)
+=======
+def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
+    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim.
+
+    What the lead pod has taken over stays there, and what time has raised stays raised.
+    """
+    tables = ctx.rulebook.tables
+    was, rule, because = case.pod, case.rule, case.because
+    triage(dossier, case, e, ctx)
+    if was == tables.review.lead_pod and (case.escalated or case.disputed):
+        case.pod, case.rule, case.because = was, rule, because
+        clocks.promise(case, tables.review)
+    if case.warned:
+        clocks.raise_band(case, case.promised_at, tables)
+    if case.due_warned:
+        clocks.raise_band(case, case.due_at, tables)
+>>>>>>> tests4
     if case.pod == was:
         return
     ctx.emit(CASES + was, case.case_id, None)
     drop_claim(case)
     saw = {"from": was, "rule": case.rule, "because": case.because}
     case_line(dossier, ctx, CaseEventKind.CASE_REROUTED, cause, case, saw=saw)
+
+
+def _may_go(
+    case: OpenCase, pod: str, facts: tuple[str, ...], overrides: list[OverrideRule], tables: ReviewTables
+) -> bool:
+    """Whether a rule may send it there: overrides come first, and somebody independent must be able to read it."""
+    people, languages = tables.reviewers.get(pod), tables.languages.get(pod)
+    return (
+        all(override.pod is None for override in overrides)
+        and (people is None or not people <= set(case.excluded))
+        and (languages is None or facts[_LANGUAGE] in languages)
+    )
 
 
 def _primary(language: str) -> str:

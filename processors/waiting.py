@@ -4,10 +4,13 @@ Whoever waits lets go of the case: it is queued again, at its old rank, once wha
 over. Then the case goes on without it, and says so.
 """
 
+from collections.abc import Iterable
+
 from processors import clocks, ids, standards
 from processors.arbiter import Ruling, accept, current, not_allowed, not_fit, reject
 from processors.context import Context
 from processors.dossier import Dossier
+from processors.errors import UnknownSymbolError
 from processors.growth import MAX_EXHIBITS, MAX_REQUESTS
 from processors.lifecycle import Move, go, possible
 from processors.on_file import Exhibit
@@ -16,7 +19,7 @@ from processors.outbox import case_line, notice
 from processors.publishing import publish
 from processors.reasons import ReviewRefusal, Wait
 from schemas.records import CaseHeld, CaseResumed, Evidence, EvidenceRequested, EvidenceSupplied, Millis, ReviewerId
-from schemas.vocabulary import Band, CaseEventKind, CaseState, EvidenceSupplier, NoticeKind
+from schemas.vocabulary import Band, CaseEventKind, CaseState, EvidenceKind, EvidenceSupplier, NoticeKind
 
 
 def ask_at_intake(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) -> None:
@@ -41,6 +44,8 @@ def ask_at_intake(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) ->
 
 def on_requested(dossier: Dossier, event: EvidenceRequested, ctx: Context) -> None:
     """The holder asks for evidence, and the case waits for it."""
+    if event.supplier is EvidenceSupplier.UNKNOWN or EvidenceKind.UNKNOWN in event.kinds:
+        raise UnknownSymbolError(f"request {event.event_id}: its supplier, or a kind, is not known to this version")
     case = current(dossier, event, ctx)
     if case is None:
         return
@@ -69,6 +74,8 @@ def on_requested(dossier: Dossier, event: EvidenceRequested, ctx: Context) -> No
 
 def on_supplied(dossier: Dossier, event: EvidenceSupplied, ctx: Context) -> None:
     """Evidence has come, in whatever state the case is; if all that was asked for is there, it goes on."""
+    if event.supplier is EvidenceSupplier.UNKNOWN:
+        raise UnknownSymbolError(f"evidence {event.event_id}: its supplier is not known to this version")
     case = _supplied_to(dossier, event, ctx)
     if case is None:
         return
@@ -76,12 +83,7 @@ def on_supplied(dossier: Dossier, event: EvidenceSupplied, ctx: Context) -> None
     if not added:
         reject(dossier, event, ctx, Ruling(ReviewRefusal.NOTHING_NEW), case)
         return
-    case.requests = [left for request in case.requests if (left := _after(request, added, event.supplier)) is not None]
-    if case.requests or case.state is not CaseState.AWAITING_EVIDENCE:
-        go(case, Move.SUPPLY)
-    else:
-        go(case, Move.ANSWER)
-        clocks.run_on(case, ctx.now, ctx.rulebook.tables.review)
+    answer(case, added, event.supplier, ctx)
     saw = {
         "supplier": event.supplier.value,
         "evidence": ",".join(exhibit.evidence_id for exhibit in added)[:4_000],
@@ -165,14 +167,26 @@ def evidence_overdue(dossier: Dossier, case: OpenCase, request_id: str, ctx: Con
         case.waived += [kind for kind in request.kinds if kind not in case.waived]
     if case.state is CaseState.AWAITING_EVIDENCE and not case.requests:
         go(case, Move.OVERDUE)
-        clocks.run_on(case, ctx.now, ctx.rulebook.tables.review)
+        clocks.run_on(case, min(ctx.now, request.due_at), ctx.rulebook.tables.review)
     case.version += 1
     saw = _asked(request) | {"still_asked": str(len(case.requests))}
     case_line(dossier, ctx, CaseEventKind.EVIDENCE_OVERDUE, cause, case, saw=saw)
     publish(dossier, ctx, case, dossier.enforcements[case.enforcement_id])
 
 
-def add_evidence(case: OpenCase, evidence: list[Evidence], supplier: EvidenceSupplier) -> list[Exhibit]:
+def answer(case: OpenCase, added: list[Exhibit], supplier: EvidenceSupplier, ctx: Context) -> None:
+    """Strike off what was asked for and has come now, by whatever record; if that was all, the case goes on."""
+    if not added:
+        return
+    case.requests = [left for request in case.requests if (left := _after(request, added, supplier)) is not None]
+    if case.requests or case.state is not CaseState.AWAITING_EVIDENCE:
+        go(case, Move.SUPPLY)
+    else:
+        go(case, Move.ANSWER)
+        clocks.run_on(case, ctx.now, ctx.rulebook.tables.review)
+
+
+def add_evidence(case: OpenCase, evidence: Iterable[Evidence | Exhibit], supplier: EvidenceSupplier) -> list[Exhibit]:
     """Put further evidence on the case, by id and within the bound; returns what is new."""
     known = {exhibit.evidence_id for exhibit in case.evidence}
     added: list[Exhibit] = []

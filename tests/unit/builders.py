@@ -20,9 +20,14 @@ from schemas.records import (
     Case,
     CaseClaimed,
     CaseEvent,
+    CaseHeld,
     CaseId,
+    CaseReferred,
     CaseReleased,
+    CaseResumed,
+    DecisionConfirmed,
     DecisionProposed,
+    DecisionReturned,
     Detector,
     DirectiveAcked,
     Effect,
@@ -31,6 +36,8 @@ from schemas.records import (
     EnforcementIssued,
     EnforcementLifted,
     Evidence,
+    EvidenceRequested,
+    EvidenceSupplied,
     InputRecord,
     Millis,
     Money,
@@ -52,10 +59,13 @@ from schemas.vocabulary import (
     Category,
     EffectKind,
     EvidenceKind,
+    EvidenceSupplier,
     Ground,
+    HoldReason,
     LiftReason,
     NoticeKind,
     Outcome,
+    ReferralReason,
     SellerTier,
     Source,
     TargetKind,
@@ -63,6 +73,7 @@ from schemas.vocabulary import (
 from topology.rulebook_file import PACKAGED, load_rulebook
 
 PACKAGED_RULEBOOK = load_rulebook()
+PACKAGED_SECTIONS: dict[str, Any] = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))
 USER = UserId("u-1")
 T0 = 1_760_000_000_000
 MINUTE = 60_000
@@ -72,7 +83,7 @@ DAY = 24 * HOUR
 
 def a_rulebook(**sections: Any) -> Rulebook:
     """The packaged rulebook with these sections in place of its own."""
-    return Rulebook.model_validate({**yaml.safe_load(PACKAGED.read_text(encoding="utf-8")), **sections})
+    return Rulebook.model_validate({**PACKAGED_SECTIONS, **sections})
 
 
 RULEBOOK = a_rulebook(second_review=None, evidence=[], automation=[])
@@ -94,8 +105,8 @@ def an_effect(kind: EffectKind = EffectKind.ACCOUNT_STATUS, **change: Any) -> Ef
     return Effect(**{"effect_id": f"ef-{kind}", "system": f"sys-{kind}", "kind": kind, **change})
 
 
-def some_evidence(evidence_id: str = "x-1") -> Evidence:
-    return Evidence(evidence_id=evidence_id, kind=EvidenceKind.SCREENSHOT, ref=f"s3://evidence/{evidence_id}")
+def some_evidence(evidence_id: str = "x-1", kind: EvidenceKind = EvidenceKind.SCREENSHOT) -> Evidence:
+    return Evidence(evidence_id=evidence_id, kind=kind, ref=f"s3://evidence/{evidence_id}")
 
 
 def _content(change: dict[str, Any]) -> dict[str, Any]:
@@ -205,14 +216,66 @@ def a_decision(
     version: int = 2,
     appeal_id: str = "a-1",
     cited: list[str] | None = None,
+    **change: Any,
 ) -> DecisionProposed:
     return DecisionProposed(
-        **_review(at, actor, version, appeal_id),
-        outcome=outcome,
-        reasons_ref="s3://reasons/1",
-        policy_version="2025-03",
-        cited_evidence=cited or [],
+        **{
+            **_review(at, actor, version, appeal_id),
+            "outcome": outcome,
+            "reasons_ref": "s3://reasons/1",
+            "policy_version": "2025-03",
+            "cited_evidence": cited or [],
+            **change,
+        }
     )
+
+
+def a_confirmation(
+    at: int, actor: str = "r-2", version: int = 4, appeal_id: str = "a-1", **change: Any
+) -> DecisionConfirmed:
+    return DecisionConfirmed(**{**_review(at, actor, version, appeal_id), **change})
+
+
+def a_return(at: int, actor: str = "r-2", version: int = 4, appeal_id: str = "a-1", **change: Any) -> DecisionReturned:
+    return DecisionReturned(**{**_review(at, actor, version, appeal_id), "guidance_ref": "s3://guidance/1", **change})
+
+
+def an_evidence_request(
+    at: int, actor: str = "r-1", version: int = 2, appeal_id: str = "a-1", **change: Any
+) -> EvidenceRequested:
+    base = {"kinds": [EvidenceKind.LICENCE], "note_ref": "s3://note/1"}
+    return EvidenceRequested(**{**_review(at, actor, version, appeal_id), **base, **change})
+
+
+def a_supply(
+    at: int,
+    *evidence: Evidence,
+    actor: str = USER,
+    version: int | None = None,
+    appeal_id: str = "a-1",
+    supplier: EvidenceSupplier = EvidenceSupplier.APPELLANT,
+) -> EvidenceSupplied:
+    """From the appellant, who knows no versions, unless it says otherwise."""
+    return EvidenceSupplied(
+        **{**_review(at, actor, 0, appeal_id), "expected_version": version},
+        supplier=supplier,
+        evidence=list(evidence),
+    )
+
+
+def a_hold(at: int, actor: str = "r-1", version: int = 2, appeal_id: str = "a-1", **change: Any) -> CaseHeld:
+    return CaseHeld(**{**_review(at, actor, version, appeal_id), "reason": HoldReason.LEGAL_PROCEEDINGS, **change})
+
+
+def a_resume(at: int, actor: str = "r-1", version: int = 3, appeal_id: str = "a-1") -> CaseResumed:
+    return CaseResumed(**_review(at, actor, version, appeal_id))
+
+
+def a_referral(
+    at: int, to_pod: str = "legal", actor: str = "r-1", version: int = 2, appeal_id: str = "a-1", **change: Any
+) -> CaseReferred:
+    base = {"to_pod": to_pod, "reason": ReferralReason.LEGAL}
+    return CaseReferred(**{**_review(at, actor, version, appeal_id), **base, **change})
 
 
 def an_ack(
@@ -321,10 +384,14 @@ class Life:
     def case(self, appeal_id: str = "a-1") -> OpenCase:
         return self.dossier.cases[case_of(appeal_id)]
 
+    def version(self, appeal_id: str = "a-1") -> int:
+        """What a reviewer tool would expect now."""
+        return self.case(appeal_id).version
 
-def after(*events: InputRecord) -> Life:
+
+def after(*events: InputRecord, rulebook: Rulebook = RULEBOOK) -> Life:
     """The life of a user to whom these things happened, in this order."""
-    life = Life()
+    life = Life(rulebook=rulebook)
     for event in events:
         life.send(event)
     return life

@@ -1,41 +1,52 @@
 """The first valid review event wins; every other one is one line with its reason and changes nothing."""
 
+from collections.abc import Callable
+
 import pytest
 
+from processors.arbiter import MAX_SKEW_MS
 from processors.deciding import REVIEWERS_OUTCOMES
 from processors.errors import UnknownSymbolError
 from processors.fold import encode_dossier
 from processors.reasons import ReviewRefusal
+from processors.rulebook import Rulebook
 from schemas.records import InputRecord
-from schemas.vocabulary import CaseEventKind, CaseState, NoticeKind, Outcome, Redress
+from schemas.vocabulary import (
+    CaseEventKind,
+    CaseState,
+    EvidenceKind,
+    EvidenceSupplier,
+    NoticeKind,
+    Outcome,
+    Redress,
+    ReferralReason,
+)
 from tests.unit.builders import (
     HOUR,
     MINUTE,
+    PACKAGED_SECTIONS,
     RULEBOOK,
     T0,
     Life,
     a_claim,
+    a_confirmation,
     a_decision,
+    a_hold,
+    a_referral,
     a_release,
+    a_resume,
+    a_return,
+    a_rulebook,
+    a_supply,
     a_withdrawal,
     after,
     an_appeal,
     an_enforcement,
+    an_evidence_request,
     decided,
     some_evidence,
 )
-
-T1 = T0 + HOUR + MINUTE
-
-
-def opened() -> Life:
-    return after(an_enforcement(decided_by="r-9", evidence=[some_evidence("x-1")]), an_appeal())
-
-
-def claimed() -> Life:
-    life = opened()
-    life.send(a_claim(T1))
-    return life
+from tests.unit.lives import BLIND, T1, claimed, life_in, looked_at, opened
 
 
 def assert_rejected(life: Life, event: InputRecord, reason: ReviewRefusal) -> None:
@@ -48,6 +59,184 @@ def assert_rejected(life: Life, event: InputRecord, reason: ReviewRefusal) -> No
     assert (line.kind, line.reason, line.cause_id) == (CaseEventKind.REVIEW_REJECTED, reason, event.event_id)
     life.dossier.seq = seq
     assert encode_dossier(life.dossier) == before
+
+
+def with_people(**people: list[str]) -> Rulebook:
+    """A rulebook in which these pods (``_`` for ``-``) list who works there; one person decides."""
+    listed = {name.replace("_", "-"): names for name, names in people.items()}
+    pods = [{**pod, "reviewers": listed.get(pod["name"])} for pod in PACKAGED_SECTIONS["pods"]]
+    return a_rulebook(pods=pods, second_review=None, evidence=[], automation=[])
+
+
+LISTED = with_people(intellectual_property=["r-1", "r-2"], legal=["r-9"], payments=["r-9", "r-3"])
+NEEDS_A_NOTICE = a_rulebook(
+    second_review=None, automation=[], evidence=[{"name": "s", "needs": [{"kinds": ["notice"]}]}]
+)
+
+
+def used_up() -> Life:
+    """Claimed again after it has waited as long as all its waiting may last."""
+    life = claimed()
+    life.send(a_hold(T1 + 1))
+    life.wait_until(T1 + 1 + 14 * 24 * HOUR)
+    life.send(a_claim(life.now, version=life.version()))
+    return life
+
+
+REJECTED: dict[ReviewRefusal, list[tuple[Callable[[], Life], Callable[[Life], InputRecord]]]] = {
+    ReviewRefusal.UNKNOWN_CASE: [(opened, lambda _: a_claim(T1, appeal_id="?"))],
+    ReviewRefusal.CASE_CLOSED: [(decided, lambda life: a_claim(life.now, version=3))],
+    ReviewRefusal.STALE_VERSION: [(opened, lambda _: a_claim(T1, version=9))],
+    ReviewRefusal.REVIEWER_EXCLUDED: [
+        (opened, lambda _: a_claim(T1, actor="r-9")),
+        (lambda: life_in(CaseState.ON_HOLD), lambda _: a_resume(T1 + HOUR, actor="r-9")),
+        (lambda: life_in(CaseState.SECOND_REVIEW), lambda _: a_claim(T1 + HOUR, version=3)),
+    ],
+    ReviewRefusal.ALREADY_CLAIMED: [
+        (claimed, lambda _: a_claim(T1 + 1, actor="r-2", version=2)),
+        (looked_at, lambda life: a_claim(life.now, actor="r-3", version=4)),
+    ],
+    ReviewRefusal.NOT_CLAIMED: [
+        (opened, lambda _, make=make: make(T1, version=1))  # type: ignore[misc]
+        for make in (a_release, a_decision, a_hold, a_referral, an_evidence_request)
+    ],
+    ReviewRefusal.NOT_THE_HOLDER: [
+        (claimed, lambda _, make=make: make(T1, actor="r-2"))  # type: ignore[misc]
+        for make in (a_release, a_decision, a_hold, a_referral, an_evidence_request)
+    ],
+    ReviewRefusal.OUTCOME_NOT_SUPPORTED: [(claimed, lambda _: a_decision(T1, Outcome.MODIFIED))],
+    ReviewRefusal.EVIDENCE_UNKNOWN: [(claimed, lambda _: a_decision(T1, cited=["x-1", "x-404"]))],
+    ReviewRefusal.EVIDENCE_MISSING: [
+        (lambda: claimed(NEEDS_A_NOTICE), lambda _: a_decision(T1, Outcome.UPHELD, cited=["x-1"])),
+    ],
+    ReviewRefusal.REASON_MISSING: [
+        (claimed, lambda _: a_decision(T1, Outcome.DISMISSED)),
+        (claimed, lambda _: a_decision(T1, Outcome.UPHELD_GROUND_CHANGED)),
+    ],
+    ReviewRefusal.WRONG_STATE: [
+        (lambda: life_in(CaseState.ON_HOLD), lambda _: a_claim(T1 + HOUR, version=3)),
+        (claimed, lambda _: a_resume(T1, version=2)),
+        (claimed, lambda _: a_confirmation(T1, actor="r-1", version=2)),
+        (claimed, lambda _: a_return(T1, actor="r-1", version=2)),
+        (looked_at, lambda life: a_hold(life.now, actor="r-2", version=4)),
+    ],
+    ReviewRefusal.BEFORE_THE_APPEAL: [(opened, lambda _: a_claim(T0 + HOUR - MAX_SKEW_MS - 1))],
+    ReviewRefusal.UNKNOWN_REVIEWER: [
+        (lambda: opened(LISTED), lambda _: a_claim(T1, actor="r-3")),
+        (
+            lambda: opened(LISTED),
+            lambda _: a_supply(
+                T1,
+                some_evidence("y-1"),
+                actor="r-3",
+                version=1,
+                supplier=EvidenceSupplier.SPECIALIST,
+            ),
+        ),
+    ],
+    ReviewRefusal.UNKNOWN_POD: [(claimed, lambda _: a_referral(T1, "leagl"))],
+    ReviewRefusal.SAME_POD: [(claimed, lambda _: a_referral(T1, "intellectual-property"))],
+    ReviewRefusal.NOBODY_INDEPENDENT: [(lambda: claimed(LISTED), lambda _: a_referral(T1, "legal"))],
+    ReviewRefusal.NOTHING_ASKED: [(claimed, lambda _: an_evidence_request(T1, kinds=[]))],
+    ReviewRefusal.NOTHING_NEW: [
+        (claimed, lambda _: a_supply(T1, some_evidence("x-1", EvidenceKind.VIDEO))),
+        (claimed, lambda _: a_supply(T1)),
+    ],
+    ReviewRefusal.DUE_IN_THE_PAST: [
+        (claimed, lambda _: an_evidence_request(T1, due_at=T1)),
+        (claimed, lambda _: a_hold(T1, until=T1)),
+    ],
+    ReviewRefusal.PAUSE_USED_UP: [
+        (used_up, lambda life: a_hold(life.now, version=life.version())),
+        (used_up, lambda life: an_evidence_request(life.now, version=life.version())),
+    ],
+    ReviewRefusal.BLIND_REVIEW: [
+        (lambda: looked_at(BLIND), lambda life: a_confirmation(life.now)),
+        (lambda: looked_at(BLIND), lambda life: a_return(life.now)),
+    ],
+    ReviewRefusal.WITHDRAWAL_TOO_LATE: [(decided, lambda life: a_withdrawal(at=life.now))],
+}
+"""How each refusal comes about."""
+
+
+def test_every_refusal_is_shown_here() -> None:
+    assert set(REJECTED) == set(ReviewRefusal)
+
+
+@pytest.mark.parametrize(("reason", "number"), [(r, n) for r, shown in REJECTED.items() for n in range(len(shown))])
+def test_refused_event_is_one_line_with_its_reason_and_changes_nothing(reason: ReviewRefusal, number: int) -> None:
+    before, event = REJECTED[reason][number]
+    life = before()
+    assert_rejected(life, event(life), reason)
+
+
+def test_refusal_says_what_was_sent() -> None:
+    life = claimed()
+    life.send(a_referral(T1, "leagl"))
+    line = life.lines()[-1]
+    assert (line.saw["event"], line.saw["expected_version"]) == ("CaseReferred", "2")
+    assert line.saw["detail"].startswith("the pods are general, intellectual-property")
+    assert (line.actor, line.state, line.case_version) == ("r-1", CaseState.CLAIMED, 2)
+
+
+def test_clock_that_is_a_little_behind_is_believed() -> None:
+    life = opened()
+    life.send(a_claim(T0 + HOUR - MAX_SKEW_MS))
+    assert life.kinds()[-1] is CaseEventKind.CASE_CLAIMED
+
+
+# --- referrals --------------------------------------------------------------------------------------------------
+
+
+def test_referred_case_leaves_its_pod_keeps_its_rank_and_its_promise() -> None:
+    life = claimed()
+    before = life.on_pods().popitem()[1]
+    sent = life.send(a_referral(T1 + 1, "legal", note_ref="s3://note/3"))
+    assert [(e.topic, e.record is None) for e in sent if e.topic.startswith("cases.")] == [
+        ("cases.intellectual-property", True),
+        ("cases.legal", False),
+    ]
+    [((topic, _), case)] = life.on_pods().items()
+    assert (topic, case.state, case.claim, case.version) == ("cases.legal", CaseState.QUEUED, None, 3)
+    assert (case.rank_at, case.promised_at, case.due_at) == (before.rank_at, before.promised_at, before.due_at)
+    assert (case.routing.rule, case.routing.because) == ("referral", "referred by r-1: legal")
+    line = life.lines()[-1]
+    assert (line.kind, line.reason, line.pod) == (CaseEventKind.CASE_REFERRED, ReferralReason.LEGAL, "legal")
+    assert line.saw == {"from": "intellectual-property", "note_ref": "s3://note/3"}
+
+
+def test_case_is_referred_where_one_independent_person_is_left() -> None:
+    life = claimed(LISTED)
+    life.send(a_referral(T1, "payments"))
+    assert life.case().pod == "payments"
+    life.send(a_claim(T1 + 1, actor="r-9", version=3))
+    assert life.lines()[-1].reason == "reviewer_excluded"
+    life.send(a_claim(T1 + 1, actor="r-3", version=3))
+    assert life.case().lease is not None
+
+
+def test_referred_case_is_judged_by_who_works_at_the_new_pod() -> None:
+    life = claimed(LISTED)
+    life.send(a_referral(T1, "payments"))
+    assert_rejected(life, a_claim(T1 + 1, actor="r-1", version=3), ReviewRefusal.UNKNOWN_REVIEWER)
+
+
+def test_holder_who_left_the_pod_decides_nothing_but_may_let_go() -> None:
+    life = claimed()
+    life.rulebook = with_people(intellectual_property=["r-2"])
+    assert_rejected(life, a_decision(T1 + 1), ReviewRefusal.UNKNOWN_REVIEWER)
+    life.send(a_release(T1 + 1))
+    assert (life.case().state, life.case().lease) == (CaseState.QUEUED, None)
+
+
+def test_excluded_holder_may_let_go() -> None:
+    life = claimed()
+    life.case().excluded.append("r-1")  # type: ignore[arg-type]
+    life.send(a_release(T1 + 1))
+    assert life.case().lease is None
+
+
+# --- claims -----------------------------------------------------------------------------------------------------
 
 
 def test_claim_is_a_lease_with_an_end() -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from processors.durations import DAY_MS, HOUR_MS, MINUTE_MS, parse_duration_ms
 from processors.rulebook import Rulebook
@@ -85,8 +86,8 @@ def test_anything_else_is_no_duration(text: object) -> None:
         ),
         ("    when: {target_kinds: [livestream]}\n    needs: [live]\n", "", "routing[6]", "never reached"),
         ("when: {flags: [child_safety]}", "when: {}", "overrides[1].when", "would take every case"),
-        ("categories: [STATEMENT_CATEGORY_P", "categories: [X_P", "overrides[2].when.categories", "unknown value"),
-        ("flags: [legal_order]", "flags: [legal_ordr]", "overrides[0].when.flags", "did you mean 'legal_order'?"),
+        ("categories: [STATEMENT_CATEGORY_P", "categories: [X_P", "overrides[2].when.categories[0]", "unknown value"),
+        ("flags: [legal_order]", "flags: [legal_ordr]", "overrides[0].when.flags[0]", "did you mean 'legal_order'?"),
         ("    languages: [en, de, fr]", "    langs: [en, de, fr]", "pods[1].langs", "did you mean 'languages'?"),
         ("  lease: 30min\n", "", "review.lease", "is missing"),
         ("  lease: 30min\n", "  lease: 30min\n  lease: 1h\n", "review.lease", "is given twice"),
@@ -96,8 +97,181 @@ def test_anything_else_is_no_duration(text: object) -> None:
     ],
 )
 def test_each_fault_is_told_with_its_place(old: str, new: str, place: str, what: str) -> None:
+    _assert_told(old, new, place, what)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "what"),
+    [
+        ("lead_pod: lead", "lead_pod: leads", "review.lead_pod", "no pod is called 'leads'; the pods are general,"),
+        ("lead_pod: lead", "lead_pod: Lead Pod", "review.lead_pod", "should match pattern"),
+        ("warn_at: 0.75", "warn_at: 1.0", "review.warn_at", "less than 1"),
+        ("warn_at: 0.75", "warn_at: 0", "review.warn_at", "greater than 0"),
+        ("evidence_time: 7d", "evidence_time: 7", "review.evidence_time", "7 is no duration"),
+        ("pause_cap: 14d", "pause_cap: 0d", "review.pause_cap", "greater than 0"),
+        ("returns: 2", "returns: -1", "review.returns", "greater than or equal to 0"),
+        ("returns: 2", "return: 2", "review.return", "did you mean 'returns'?"),
+        ("- name: identity\n", "- name: money\n", "evidence[2].name", "a second one is called 'money'"),
+        ("- name: identity\n", "- nam: identity\n", "evidence[1].name", "is missing"),
+        ("kinds: [notice, court_order]", "kinds: []", "evidence[0].needs[0].kinds", "at least 1 item"),
+        ("kinds: [notice, c", "kinds: [notic, c", "evidence[0].needs[0].kinds[0]", "did you mean 'notice'?"),
+        (
+            "kinds: [notice,",
+            "at_least: 0, kinds: [notice,",
+            "evidence[0].needs[0].at_least",
+            "greater than or equal to 1",
+        ),
+        ("supplier: appellant, ", "", "evidence[1].needs[0]", "ask: only an appellant is asked at intake"),
+        ("supplier: appellant, ", "supplier: enforcement, ", "evidence[1].needs[0]", "set supplier: appellant"),
+        ("outcomes: [upheld, overturned]", "outcomes: []", "evidence[1].needs[0].outcomes", "at least 1 item"),
+        ("outcomes: [upheld, overturned]", "outcomes: [moot]", "evidence[1].needs[0].outcomes", "no reviewer decides"),
+        (
+            "overturn_below: 0.1",
+            "overturn_below: 10",
+            "second_review.against_prior.overturn_below",
+            "less than or equal",
+        ),
+        ("{overturn_below: 0.1,", "{", "second_review.against_prior.overturn_below", "is missing"),
+        (
+            "reach_at_least: 250000",
+            "reach: 250000",
+            "second_review.high_profile.reach",
+            "did you mean 'reach_at_least'",
+        ),
+        ("  share: 0.05", "  share: 5", "second_review.share", "less than or equal to 1"),
+        ("  share: 0.05", "  shar: 0.05", "second_review.shar", "did you mean 'share'?"),
+        ("  share: 0.05", "  new_reviewers: {r-1: soon}", "second_review.new_reviewers.r-1", "date"),
+        ("    daily_cap: 200\n", "", "automation[0]", "daily_cap is missing: a rule that grants needs one"),
+        ("do: grant", "do: deny", "automation[0].do", "'grant' or 'route'"),
+        ("do: grant", "do: grant\n    outcome: upheld", "automation[0].outcome", "unknown key"),
+        ("do: grant", "do: grant\n    pod: legal", "automation[0]", "a rule that grants sends nothing to a pod"),
+        ("do: grant", "do: route", "automation[0]", "pod is missing: a rule that routes needs one"),
+        ("do: grant", "do: route\n    pod: legal", "automation[0]", "a rule that routes has neither"),
+        ("do: grant", "do: grant\n    pod: lgal", "automation[0].pod", "no pod is called 'lgal'"),
+        ("audit_share: 0.1", "audit_share: 10", "automation[0].audit_share", "less than or equal to 1"),
+    ],
+)
+def test_fault_of_review_is_told_with_its_place(old: str, new: str, place: str, what: str) -> None:
+    _assert_told(old, new, place, what)
+
+
+TWO_RULES = "automation:\n  - {name: same, when: {}, wrongfulness_at_least: 0.5, do: route, pod: legal}\n"
+HOURS = "- name: legal\n    hours: {zone: Europe/Berlin, week: {mon: ['09:00-17:00']}}\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "what"),
+    [
+        (
+            "automation:\n",
+            TWO_RULES.replace("same", "struck wrongly before"),
+            "automation[1].name",
+            "a second one is called 'struck wrongly before'",
+        ),
+        (
+            "automation:\n",
+            TWO_RULES.replace(" wrongfulness_at_least: 0.5,", ""),
+            "automation[0].when",
+            "a rule without a condition would take every case",
+        ),
+        (
+            "- name: legal\n",
+            HOURS.replace("Berlin", "Berln"),
+            "pods[6].hours.zone",
+            "no time zone is called 'Europe/Berln'; use an IANA name such as Europe/Berlin",
+        ),
+        (
+            "- name: legal\n",
+            HOURS.replace("17:00", "25:00"),
+            "pods[6].hours.week",
+            "'09:00-25:00' is no span of a day; write e.g. 09:00-17:30, at most to 24:00",
+        ),
+        ("- name: legal\n", HOURS.replace("09:00-", "17:00-"), "pods[6].hours.week", "is no span of a day"),
+        (
+            "- name: legal\n",
+            HOURS.replace("'09:00-17:00'", "'09:00-12:00', '11:00-17:00'"),
+            "pods[6].hours.week",
+            "mon: 11:00-17:00 begins before the span before it ends",
+        ),
+        ("- name: legal\n", HOURS.replace("'09:00-17:00'", ""), "pods[6].hours.week", "no day has any hours"),
+        ("- name: legal\n", HOURS.replace("{mon: ['09:00-17:00']}", "{}"), "pods[6].hours.week", "at least 1 item"),
+        ("- name: legal\n", HOURS.replace("mon:", "monday:"), "pods[6].hours.week.monday", "should be 'mon'"),
+        (
+            "- name: legal\n",
+            HOURS.replace("week:", "holidays: [soon], week:"),
+            "pods[6].hours.holidays[0]",
+            "valid date",
+        ),
+        ("- name: legal\n", HOURS.replace("zone:", "zon:"), "pods[6].hours.zon", "did you mean 'zone'?"),
+        ("- name: legal\n", "- name: legal\n    reviewers: []\n", "pods[6].reviewers", "at least 1 item"),
+    ],
+)
+def test_fault_of_rules_and_hours_is_told_with_its_place(old: str, new: str, place: str, what: str) -> None:
+    _assert_told(old, new, place, what)
+
+
+def test_wrong_item_is_not_told_to_be_missing_as_well() -> None:
+    text = fault("kinds: [notice, court_order]", "kinds: [notice, court_ordr]")
+    assert text.startswith("the rulebook has 1 fault:")
+
+
+def test_line_of_a_fault_in_hours_is_the_line_of_the_hours() -> None:
+    new = HOURS.replace("Berlin", "Berln")
+    line = line_of("Berln", TEXT.replace("- name: legal\n", new, 1))
+    assert f"book.yaml:{line}: pods[6].hours.zone: no time zone" in fault("- name: legal\n", new)
+
+
+def test_two_that_lack_a_name_are_not_namesakes() -> None:
+    text = TEXT.replace("- name: identity\n", "- nam: identity\n").replace(
+        "- name: money\n    when: {a", "- when: {a", 1
+    )
+    with pytest.raises(RulebookError) as caught:
+        parse_rulebook(text, name="book.yaml")
+    assert "is called" not in str(caught.value)
+    assert str(caught.value).count("name: is missing") == 2
+
+
+def test_hours_people_and_holidays_are_read() -> None:
+    legal = "- name: legal\n    reviewers: [r-1]\n" + HOURS.removeprefix("- name: legal\n")
+    book = parse_rulebook(TEXT.replace("- name: legal\n", legal.replace("week:", "holidays: [2026-01-01], week:"), 1))
+    tables = book.tables.review
+    assert tables.reviewers == {"legal": frozenset({"r-1"})}
+    assert type(tables.calendars["legal"]).__name__ == "Calendar"
+    assert {type(c).__name__ for name, c in tables.calendars.items() if name != "legal"} == {"Always"}
+
+
+def test_sections_of_review_may_be_left_out() -> None:
+    raw = yaml.safe_load(TEXT)
+    for section in ("evidence", "second_review", "automation"):
+        del raw[section]
+    for field in ("warn_at", "lead_pod", "evidence_time", "pause_cap", "returns"):
+        del raw["review"][field]
+    tables = Rulebook.model_validate(raw).tables.review
+    assert (tables.standards, tables.triggers, tables.rules, tables.lead_pod) == ((), None, (), None)
+    assert (tables.warn_share, tables.evidence_ms, tables.pause_cap_ms, tables.returns) == (
+        0.75,
+        7 * DAY_MS,
+        14 * DAY_MS,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("share: 0.05", "share: 0.06"),
+        ("daily_cap: 200", "daily_cap: 201"),
+        ("ask: true", "ask: false"),
+        ("- name: legal\n", HOURS),
+    ],
+)
+def test_whatever_review_rests_on_is_part_of_the_digest(old: str, new: str) -> None:
+    assert parse_rulebook(TEXT.replace(old, new, 1)).digest != load_rulebook().digest
+
+
+def _assert_told(old: str, new: str, place: str, what: str) -> None:
     text = fault(old, new)
-    told = next((line for line in text.splitlines() if f": {place}" in line and what in line), None)
+    told = next((line for line in text.splitlines() if f": {place}: " in line and what in line), None)
     assert told is not None, text
     assert told.strip().startswith("book.yaml:")
 

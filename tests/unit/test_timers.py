@@ -1,7 +1,10 @@
 """What comes due is done once, in due order, whenever the engine gets round to it."""
 
+import pytest
+
+from processors import timers
 from processors.fold import decode_dossier, encode_dossier, next_due
-from schemas.records import EnforcementId
+from schemas.records import EnforcementId, Millis
 from schemas.vocabulary import CaseEventKind, CaseState
 from tests.unit.builders import (
     DAY,
@@ -16,6 +19,7 @@ from tests.unit.builders import (
     an_enforcement,
     decided,
 )
+from tests.unit.lives import OPEN_STATES, life_in
 
 
 def test_nothing_is_due_for_a_quiet_user() -> None:
@@ -88,6 +92,20 @@ def test_result_does_not_depend_on_whether_the_timer_or_the_next_event_came_firs
     first, second = ([line.kind for line in life.lines()] for life in lives)
     assert first == second
     assert encode_dossier(lives[0].dossier) == encode_dossier(lives[1].dossier)
+
+
+@pytest.mark.parametrize("state", OPEN_STATES)
+def test_next_timer_is_the_earliest_of_those_that_would_fire(state: CaseState) -> None:
+    life = life_in(state, ends_at=Millis(T0 + 25 * DAY), strikes=1)
+    for _ in range(20):
+        due = next_due(life.dossier)
+        found = [item.at for item in timers._all(life.dossier, life)]
+        assert due == min(found, default=None)
+        if due is None:
+            return
+        assert due > life.now
+        life.wait_until(due)
+    pytest.fail("timers without an end")
 
 
 def test_timers_survive_storage() -> None:
