@@ -48,10 +48,6 @@ def run_on(case: OpenCase, at: int, tables: ReviewTables) -> None:
         return
     end = min(at, waiting.until)
     case.waiting = None
-<<<<<<< HEAD
-    end = min(now, waiting.until)  # what the engine is late by is no waiting: the work clock ran meanwhile
-=======
->>>>>>> tests4
     case.paused_ms += max(0, end - waiting.since)
     case.paused_work_ms += tables.calendars.get(case.pod, ALWAYS).between(waiting.since, end)
     promise(case, tables)

@@ -169,14 +169,8 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     case.version += 1
     case.changed = True
     case.expires_at = e.ends_at
-<<<<<<< HEAD
-    # Who disputed a decision on this case is barred from it whatever version it is about.
-    case.excluded = [*case.excluded, *(who for who in e.barred if who not in case.excluded)]
-    _merge_evidence(case, e)
-=======
     case.excluded = _joined(case.excluded, e.barred)  # those who disagreed about this case stay out of it
     answer(case, add_evidence(case, e.evidence, EvidenceSupplier.ENFORCEMENT), EvidenceSupplier.ENFORCEMENT, ctx)
->>>>>>> tests4
     recharged = _charge(known) != _charge(e)
     saw = {"enforcement_version": str(e.version), "before": str(known.version)}
     if case.proposal is not None:  # a decision about another version is none about this one

@@ -44,18 +44,13 @@ def reschedule(dossier: Dossier, ctx: Context) -> None:
 
 
 def fire_due(dossier: Dossier, ctx: Context) -> None:
-<<<<<<< HEAD
-    """Do everything that is due at or before `ctx.now`.
+    """Do everything that is due at or before `ctx.now`, and what that makes due.
 
     The earliest is looked for anew after each: it may have closed a case, changed what it waits for, or made
     something due that was not (a case that goes on, or to a pod with other hours, can be past its promise).
     """
     done: set[_Due] = set()
-    while (item := min((due for due in _all(dossier, ctx) if due.at <= ctx.now), default=None)) is not None:
-=======
-    """Do everything that is due at or before `ctx.now`, and what that makes due."""
     while (item := min(_all(dossier, ctx), default=None)) is not None and item.at <= ctx.now:
->>>>>>> tests4
         cause = f"timer:{item.kind}:{item.part or item.of}:{item.at}"
         if item in done:
             raise AssertionError(f"{cause} was done and is due again: time would stand still")

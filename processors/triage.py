@@ -36,31 +36,17 @@ def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Ru
     return rule
 
 
-<<<<<<< HEAD
 def triage_again(
     dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str, *, same_charge: bool = False
 ) -> None:
     """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim.
 
-    A case that is overdue or disputed stays where it is: the lead has it, and refers it where that is better. With the
-    same charge it keeps its place at least, whatever the user's history has become since.
-    """
-    was, rule, because = case.pod, case.rule, case.because
-    band, rank_at = case.band, case.rank_at
-    triage(dossier, case, e, ctx)
-    if same_charge:
-        case.band, case.rank_at = min(band, case.band), min(rank_at, case.rank_at)
-    if (case.escalated or case.disputed) and case.pod != was:
-        case.pod, case.rule, case.because = was, rule, because
-        clocks.promise(case, ctx.rulebook.tables.review)
-=======
-def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
-    """Rank and route an open case afresh; if that takes it to another pod, it leaves the old one and its claim.
-
-    What the lead pod has taken over stays there, and what time has raised stays raised.
+    What the lead pod has taken over stays there, and what time has raised stays raised. With the same charge the case
+    keeps its place at least, whatever the user's history has become since.
     """
     tables = ctx.rulebook.tables
     was, rule, because = case.pod, case.rule, case.because
+    band, rank_at = case.band, case.rank_at
     triage(dossier, case, e, ctx)
     if was == tables.review.lead_pod and (case.escalated or case.disputed):
         case.pod, case.rule, case.because = was, rule, because
@@ -69,7 +55,8 @@ def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context,
         clocks.raise_band(case, case.promised_at, tables)
     if case.due_warned:
         clocks.raise_band(case, case.due_at, tables)
->>>>>>> tests4
+    if same_charge:
+        case.band, case.rank_at = min(band, case.band), min(rank_at, case.rank_at)
     if case.pod == was:
         return
     ctx.emit(CASES + was, case.case_id, None)

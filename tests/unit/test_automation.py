@@ -69,12 +69,14 @@ def test_granted_appeal_is_opened_decided_by_the_rule_and_reversed_at_once() -> 
     check_all(life, {"a-1"})
 
 
-def test_granted_case_is_never_on_a_pods_topic() -> None:
+def test_granted_case_is_shown_with_its_reasons_and_leaves_its_pod_in_the_same_batch() -> None:
     life = met_by(granting())
-    assert life.published() == []
+    [case] = life.published()
+    assert case.components
     assert life.on_pods() == {}
     life.wait_until(T0 + 60 * DAY)
-    assert life.published() == []
+    assert life.on_pods() == {}
+    assert len(life.published()) == 1
 
 
 def test_grant_bars_nobody_and_asks_nobody_for_evidence() -> None:
