@@ -162,7 +162,9 @@ def test_no_row_vanishes(file, run):
         skipped[item.kind, item.reason] += item.count
     assert skipped["notice", "names_no_account"] == nameless["notice"]
     assert skipped["counternotice", "names_no_account"] == nameless["counternotice"]
-    assert skipped["legal_action", "legal_hold_unsupported"] == len(file.of("legal_action"))
+    appealed = {appeal.row for appeal in file.appeals}
+    in_court = [set(row["answers_notice_id"].split(";")) & appealed for row in file.of("legal_action")]
+    assert skipped["legal_action", "answers_no_appeal_on_file"] == sum(not rows for rows in in_court)
     left_over = sum(
         len(owners(row)) - len({a.user for a in file.appeals if a.row == row["notice_id"]})
         for row in file.of("counternotice")
@@ -221,6 +223,17 @@ def test_every_lifted_or_withdrawn_case_is_closed(file, run):
     assert decided["upheld"] == sum(appeal.row in rejected for appeal in file.appeals)
     assert decided["moot"] > 0
     assert set(decided) == {"moot", "upheld", "withdrawn"}
+
+
+def test_cases_that_went_to_court_are_held_and_their_work_clock_stands_still(file, run):
+    appealed = {(a.row, a.user) for a in file.appeals}
+    in_court = {row for legal in file.of("legal_action") for row in legal["answers_notice_id"].split(";")}
+    held = [line for line in run.audit if line.kind == "CaseHeld"]
+    assert 0 < len(held) <= sum(row in in_court for row, _ in appealed)
+    assert {line.reason for line in held} == {"legal_proceedings"}
+    for line in held:
+        [after] = [other for other in run.audit if other.case_id == line.case_id and other.kind == "PauseCapped"]
+        assert int(after.saw["paused_ms"]) == 14 * DAY_MS
 
 
 def test_wrong_dates_do_no_harm(file, run):
