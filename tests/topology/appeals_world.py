@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import cache
 from typing import Any
 
 from processors.dossier import Dossier
-from processors.rulebook import Rulebook
 from schemas.codec import Codec
 from schemas.records import (
     Case,
@@ -20,8 +18,8 @@ from tests.driver.log import Record as Raw
 from tests.topology import review_checker as checker
 from tests.topology.review_books import rulebook, sections
 from tests.topology.review_history import Broken, History, Policy
-from topology.appeals import AppealsContext, appeals_app
-from topology.engine.definition import ClockKind, FoldApp
+from topology.appeals import appeals_app
+from topology.engine.definition import ClockKind
 from topology.topics import load_register
 
 PARTITIONS = 2
@@ -41,20 +39,6 @@ _OUTPUTS = [t for t in REGISTER.topics if t.records and t not in REGISTER.inputs
 def codec() -> Codec:
     """One for all worlds."""
     return Codec()
-
-
-class SpendingContext(AppealsContext):
-    """To be removed once the engine's own context has `spend`: an allowance that is never used up, unless it is 0."""
-
-    __slots__ = ()
-
-    def spend(self, name: str, limit: int) -> bool:
-        """See `processors.context.Context.spend`."""
-        return limit > 0
-
-
-def _with_spend(app: FoldApp[Dossier], book: Rulebook) -> FoldApp[Dossier]:
-    return app if hasattr(AppealsContext, "spend") else dataclasses.replace(app, context=lambda: SpendingContext(book))
 
 
 class World:
@@ -172,10 +156,8 @@ class World:
         return found
 
     def _driver(self, **settings: Any) -> Driver[Dossier]:
-        book = rulebook(self.book)
-        app = appeals_app(name="appeals", register=REGISTER, codec=codec(), rulebook=book)
         return Driver(
-            _with_spend(app, book),
+            appeals_app(name="appeals", register=REGISTER, codec=codec(), rulebook=rulebook(self.book)),
             partitions=PARTITIONS,
             start_ms=START_MS,
             clock=ClockKind.STREAM if self.stream else ClockKind.WALL,

@@ -88,7 +88,7 @@ class Life:
     disputed_by: frozenset[str] = frozenset()
     """The two who did not agree."""
     with_lead: bool = False
-    """Escalated or disputed: from then on only a person moves it to another pod."""
+    """Escalated or disputed: only a person moves it to another pod."""
     waived: set[str] = field(default_factory=set)
     """Kinds that the appellant was asked for and did not give in time."""
     outcome: Outcome | None = None
@@ -216,7 +216,8 @@ def _tell(life: Life, line: CaseEvent, history: History) -> None:
         life.holder = None
     elif kind in (Kind.CASE_CLAIMED, Kind.CLAIM_RENEWED):
         life.holder = line.actor
-    life.with_lead = life.with_lead or kind in (Kind.CASE_ESCALATED, Kind.DECISION_DISPUTED)
+    if kind in (Kind.CASE_ESCALATED, Kind.DECISION_DISPUTED, Kind.CASE_REFERRED):
+        life.with_lead = kind is not Kind.CASE_REFERRED
     life.closed += kind is Kind.CASE_CLOSED
     if kind is Kind.EVIDENCE_OVERDUE and line.saw["supplier"] == "appellant":
         life.waived.update(line.saw["kinds"].split(","))

@@ -151,8 +151,10 @@ def a_rejection_tells_the_truth(h: History, life: Life | None, line: CaseEvent) 
 
 
 def a_decision_meets_its_standard(h: History, life: Life | None, line: CaseEvent) -> None:
-    """A reviewer's decision cites what the standard names for its outcome; only what an appellant alone could show,
-    was asked for and did not give in time is waived."""
+    """A reviewer's decision cites what the standard names for its outcome.
+
+    Only what an appellant alone could show is waived, once they were asked for every kind of it and gave none in time.
+    """
     event = accepted(h, line)
     if life is None or not isinstance(event, DecisionProposed):
         return
@@ -166,7 +168,7 @@ def a_decision_meets_its_standard(h: History, life: Life | None, line: CaseEvent
         if event.outcome not in need.outcomes:
             continue
         met = sum(p.kind in need.kinds and need.supplier in (None, p.supplied_by) for p in pieces)
-        waived = need.supplier is EvidenceSupplier.APPELLANT and life.waived & {kind.value for kind in need.kinds}
+        waived = need.supplier is EvidenceSupplier.APPELLANT and life.waived >= {kind.value for kind in need.kinds}
         if met < need.at_least and not waived:
             raise broken(h, line.user_id, f"{event.outcome} cites {met} of {need.at_least} {some(need.kinds)}")
 

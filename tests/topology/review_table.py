@@ -56,7 +56,7 @@ TABLE: dict[CaseEventKind, States] = {
         AWAITING: (AWAITING, QUEUED),
     },
     Kind.CASE_REROUTED: {**_SAME, CLAIMED: (QUEUED,)},
-    Kind.STATEMENT_ADDED: {**_SAME, AWAITING: (AWAITING, QUEUED)},  # what was asked for may come with it
+    Kind.STATEMENT_ADDED: {**_SAME, AWAITING: (AWAITING, QUEUED)},
     Kind.BAND_RAISED: _SAME,
     Kind.PROMISE_MISSED: _SAME,
     Kind.DEADLINE_MISSED: _SAME,
