@@ -219,10 +219,22 @@ def test_refusals_are_those_that_the_dates_of_the_file_give(file, ends):
 def test_every_lifted_or_withdrawn_case_is_closed(file, run):
     decided = Counter(str(line.outcome) for line in run.audit if line.kind == "CaseDecided")
     assert decided["withdrawn"] == len(file.of("counternotice_retraction"))
-    rejected = {row["answers_notice_id"] for row in file.of("counternotice_reversal")}
-    assert decided["upheld"] == sum(appeal.row in rejected for appeal in file.appeals)
     assert decided["moot"] > 0
     assert set(decided) == {"moot", "upheld", "withdrawn"}
+
+
+def test_a_rejection_in_time_is_upheld_or_looked_at_twice_and_one_after_the_deadline_is_rejected(file, run, ends):
+    rejected = {row["answers_notice_id"]: millis(row["published_at"]) for row in file.of("counternotice_reversal")}
+    answered = [appeal for appeal in file.appeals if appeal.row in rejected]
+    assert len(answered) == 6
+    for appeal in answered:
+        [case_id] = {line.case_id for line in lines_of(ends, appeal) if line.kind == "CaseOpened"}
+        kinds = {str(line.kind) for line in run.audit if line.case_id == case_id}
+        if rejected[appeal.row] < appeal.at + 28 * DAY_MS:
+            assert kinds & {"CaseDecided", "DecisionProposed"}, appeal
+        else:  # by then the lead pod had the case
+            stale = [line for line in run.audit if line.case_id == case_id and line.kind == "ReviewRejected"]
+            assert [line.reason for line in stale] == ["stale_version", "not_claimed"], appeal
 
 
 def test_cases_that_went_to_court_are_held_and_their_work_clock_stands_still(file, run):
