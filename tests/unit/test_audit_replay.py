@@ -184,6 +184,14 @@ def test_timer_that_writes_no_line_does_not_hold_back_the_clock_of_what_comes_af
     assert again(audited).difference is None
 
 
+def test_record_whose_sender_has_a_fast_clock_sets_off_no_timer() -> None:
+    audited = decided_life(3)
+    audited.fold(a_profile(), T0 + HOUR + 5 * MINUTE, sent_at=T0 + 10 * HOUR)
+    audited.fold(TimerFired(USER, Millis(T0 + 2 * HOUR)), T0 + 2 * HOUR)
+    assert audited.life.kinds()[-1] is CaseEventKind.CLAIM_EXPIRED
+    assert again(audited).difference is None
+
+
 def test_difference_shows_both_sides() -> None:
     audited = decided_life()
     lines = audited.life.lines()
@@ -194,9 +202,11 @@ def test_difference_shows_both_sides() -> None:
     assert difference.replayed == audited.life.lines()[1]
 
 
-def decided_life() -> Audited:
+def decided_life(events: int = 4) -> Audited:
+    """Enforcement, appeal, claim and decision, a minute between them; or only the first of these."""
     audited = Audited()
-    for minute, event in enumerate([an_enforcement(), an_appeal(), a_claim(T0 + HOUR), a_decision(T0 + HOUR)]):
+    steps_to_it = [an_enforcement(), an_appeal(), a_claim(T0 + HOUR), a_decision(T0 + HOUR)]
+    for minute, event in enumerate(steps_to_it[:events]):
         audited.fold(event, T0 + HOUR + minute * MINUTE)
     return audited
 

@@ -188,6 +188,15 @@ def test_record_that_is_no_line_and_line_of_another_user_are_named_and_change_no
     assert "u-2" in faults[1].text
 
 
+def test_chain_that_was_copied_to_another_users_key_is_no_chain_of_that_user() -> None:
+    life = decided()
+    faults = verify(placed(life.lines(), "u-2"), {"u-2": head_of(life)}).faults
+    assert {(fault.kind, fault.user_id) for fault in faults} == {
+        (FaultKind.ALTERED, "u-2"),
+        (FaultKind.TRUNCATED, "u-2"),
+    }
+
+
 def test_user_without_a_dossier_has_an_end_that_cannot_be_proven() -> None:
     assert told(found(decided().lines(), None)) == [(FaultKind.NO_DOSSIER, len(decided().lines()))]
 
@@ -226,6 +235,9 @@ def test_line_whose_hashes_were_taken_away_is_not_taken_for_one_from_before_the_
     assert told(found([*unchained(lines[:1]), *lines[1:]], head_of(life))) == [(FaultKind.ALTERED, 1)]
     assert told(found([*lines[:-1], *unchained(lines[-1:])], head_of(life))) == [(FaultKind.ALTERED, len(lines))]
     assert found(unchained(lines), head_of(life)) != []
+    bare = msgspec.structs.replace(lines[-1], hash=None)
+    before_it = Head(len(lines) - 1, lines[-2].hash)  # so the dossier does not tell
+    assert told(found([*lines[:-1], bare], before_it)) == [(FaultKind.ALTERED, len(lines))]
 
 
 @pytest.mark.parametrize("users", [("u-1", "u-2")])
