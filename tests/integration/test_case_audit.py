@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import time
@@ -214,7 +215,7 @@ class Copy:
 
     def verified(self) -> tuple[bool, list[str]]:
         """Whether it is whole, and what was said."""
-        console = Console(record=True, quiet=True)
+        console = Console(file=io.StringIO(), record=True, width=400)
         settings = settings_of(self._installation).model_copy(update={"topic_prefix": self.prefix})
         return command.verify(settings, console), console.export_text().splitlines()
 
@@ -319,7 +320,7 @@ def test_lives_that_the_worker_folded_with_timers_and_late_records_come_out_iden
     assert timed
     for user in {*longest, *timed[:4]}:
         appeal = next(line.appeal_id for line in lines if line.user_id == user and line.appeal_id)
-        console = Console(record=True, quiet=True)
+        console = Console(file=io.StringIO(), record=True, width=400)
         assert command.replay(appeal, settings_of(installation), console), console.export_text()
 
 

@@ -66,9 +66,15 @@ def _timeline(lines: list[CaseEvent]) -> Table:
 def _show_seen(lines: list[CaseEvent], console: Console) -> None:
     table = _table("What each step saw, and by which rulebook", "line", "what", "saw", "rulebook")
     for line in lines:
-        seen = "\n".join(f"{name}={value}" for name, value in sorted(line.saw.items()))
+        seen = "\n".join(f"{name}={_readable(name, value)}" for name, value in sorted(line.saw.items()))
         _row(table, line.seq, line.kind, seen, line.rulebook_digest)
     console.print(table)
+
+
+def _readable(name: str, value: str) -> str:
+    """Times are milliseconds in the audit, and dates here."""
+    is_time = name.endswith(("_at", "until")) and value.isdecimal()
+    return f"{value} ({at(int(value))})" if is_time else value
 
 
 def _show_reversal(record: ReversalOrdered | ReversalConfirmed, story: Story, console: Console) -> None:
