@@ -26,10 +26,12 @@ from schemas.codec import Codec
 from tests.integration.worker_process import Installation
 from tests.integration.workload import HOUR, MINUTE, SECOND, Row, row_of, workload
 from tests.unit import builders
+from topology import rulebooks
 from topology.audit import command
-from topology.rulebook_file import PACKAGED, load_rulebook
+from topology.rulebook_file import PACKAGED, RulebookFile, load_rulebook, load_rulebook_file
 from topology.settings import Settings
-from topology.topics import Role
+from topology.topic_reader import TopicReader
+from topology.topics import Role, load_register
 from topology.worker import Exit
 
 CODEC = Codec()
@@ -328,6 +330,26 @@ def test_rulebooks_are_kept_by_digest_once_each(judged):
     kept = [(message.key().decode(), message.value()) for _, message in judged.installation.messages(Role.REFERENCE)]
     assert Counter(digest for digest, _ in kept) == dict.fromkeys(judged.digests, 1)
     assert dict(kept)[load_rulebook(PACKAGED).digest] == PACKAGED.read_bytes()
+
+
+def test_rulebook_is_written_only_when_what_is_kept_does_not_tell_it(judged):
+    installation, file = judged.installation, load_rulebook_file(PACKAGED)
+    register = load_register(f"{installation.prefix}books.")
+    client = {"bootstrap.servers": installation.kafka, "log_level": 0}
+    new = NewTopic(register.on_cluster("rulebooks"), 1, 1)
+    installation.admin.create_topics([new])[new.topic].result()
+
+    assert rulebooks.publish(client, register, file)
+    assert not rulebooks.publish(client, register, file)
+    commented = RulebookFile(file.book, f"# the same\n{file.text}")
+    assert not rulebooks.publish(client, register, commented)
+
+    producer = Producer(client)
+    producer.produce(new.topic, b"name: something else", file.book.digest.encode())
+    assert not producer.flush(60)
+    assert rulebooks.publish(client, register, file)
+    with TopicReader(client, register, name="test") as reader:
+        assert rulebooks.read_kept(reader) == {file.book.digest: file.text.encode()}
 
 
 def test_audit_that_was_changed_does_not_come_out_of_its_inputs(judged, kafka):
