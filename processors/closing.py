@@ -1,55 +1,84 @@
 """The end of a case: one outcome, one line, a tombstone, a notice, and the short form that is kept."""
 
 from hashlib import sha256
+from typing import NamedTuple
 
 from processors import reversal
 from processors.context import Context
-from processors.dossier import Decided, Dossier, OpenCase, Tally
+from processors.dossier import Dossier, Tally
 from processors.growth import MAX_BARRED, MAX_DECIDED, MAX_TALLIES, keep_newest
+from processors.lifecycle import Move, go
 from processors.on_file import Enforcement
-from processors.outbox import REDRESS_OF_DECISION, case_line, notice, withdraw
+from processors.open_case import Decided, OpenCase
+from processors.outbox import REDRESS_OF_DECISION, case_line, closed_line, notice
+from processors.publishing import withdraw
 from processors.reasons import Change, Moot
 from processors.remains import something_remains, stands
-from schemas.records import DecisionProposed, ReviewerId
-from schemas.vocabulary import CaseEventKind, CaseState, NoticeKind, Outcome
+from schemas.records import ReviewerId
+from schemas.vocabulary import CaseEventKind, DismissalReason, NoticeKind, Outcome, Redress
 
 _LONGEST_SAW = 4_000  # characters; a value of `saw` may have 4,096
 
 
-def decide(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, decision: DecisionProposed) -> None:
-    """Close the case by a reviewer's decision, which the caller has found valid."""
-    if decision.actor not in e.barred:
-        e.barred = [*e.barred, decision.actor][-MAX_BARRED:]
-    overturned = decision.outcome is Outcome.OVERTURNED
-    _count(dossier, e, overturned=overturned)
-    saw = _saw(case, e)
-    saw["reviewer"] = decision.actor
-    saw["decision_policy_version"] = decision.policy_version
-    saw["reasons_ref"] = decision.reasons_ref
-    saw["cited_evidence"] = _joined(decision.cited_evidence)
-    if not overturned:
+_ON_THE_MERITS = frozenset({Outcome.UPHELD, Outcome.UPHELD_GROUND_CHANGED, Outcome.OVERTURNED})
+"""Outcomes that say whether the enforcement was right; only these count for or against its detector."""
+
+
+class Verdict(NamedTuple):
+    """A final decision: what, by whom, and on what."""
+
+    event_id: str
+    outcome: Outcome
+    actor: ReviewerId
+    """The first reviewer, or the rule."""
+    second: ReviewerId | None
+    how: str
+    """``alone``, ``confirmed``, ``decided_alike`` (two people), ``lead`` or ``rule``."""
+    reasons_ref: str | None
+    policy_version: str
+    cited: list[str]
+    dismissal: DismissalReason | None
+    substituted_policy: str | None
+    because: list[str]
+    """Triggers of the second look, or the rule."""
+
+
+def decide(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, verdict: Verdict, move: Move) -> None:
+    """Close the case by a decision, which the caller has found valid."""
+    for person in (verdict.actor, verdict.second):
+        if move is Move.DECIDE and person is not None and person not in e.barred:
+            e.barred = [*e.barred, person][-MAX_BARRED:]
+    outcome = verdict.outcome
+    _count(dossier, e, outcome)
+    saw = _saw(case, e) | _how(verdict)
+    if outcome in (Outcome.UPHELD, Outcome.UPHELD_GROUND_CHANGED):
         e.upheld_version = e.version
     _close(
         dossier,
         case,
         e,
         ctx,
-        decision.event_id,
-        outcome=decision.outcome,
-        actor=decision.actor,
-        reasons_ref=decision.reasons_ref,
+        verdict.event_id,
+        move,
+        outcome=outcome,
+        actor=verdict.actor,
+        reason=verdict.dismissal,
+        reasons_ref=verdict.reasons_ref,
         saw=saw,
-        last_review=decision.event_id,
+        last_review=verdict.event_id,
     )
-    if overturned:
-        reversal.order(dossier, case, e, ctx, decision.event_id)
+    if outcome is Outcome.OVERTURNED:
+        reversal.order(dossier, case, e, ctx, verdict.event_id)
+    else:
+        closed_line(dossier, ctx, verdict.event_id, case)
 
 
 def close_withdrawn(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) -> None:
     """Close the case because the appellant took the appeal back."""
     e = dossier.enforcements[case.enforcement_id]
     dossier.counts.withdrawn += 1
-    _close(dossier, case, e, ctx, cause, outcome=Outcome.WITHDRAWN, saw=_saw(case, e))
+    _close(dossier, case, e, ctx, cause, Move.END, outcome=Outcome.WITHDRAWN, saw=_saw(case, e))
+    closed_line(dossier, ctx, cause, case)
 
 
 def settle(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
@@ -65,7 +94,8 @@ def settle(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause
     e.moot = True
     dossier.counts.moot += 1
     reason = Moot.LIFTED if lifted else Moot.EXPIRED
-    _close(dossier, case, e, ctx, cause, outcome=Outcome.MOOT, reason=reason, saw=_saw(case, e))
+    _close(dossier, case, e, ctx, cause, Move.END, outcome=Outcome.MOOT, reason=reason, saw=_saw(case, e))
+    closed_line(dossier, ctx, cause, case)
 
 
 def _close(
@@ -74,6 +104,7 @@ def _close(
     e: Enforcement,
     ctx: Context,
     cause: str,
+    move: Move,
     *,
     outcome: Outcome,
     saw: dict[str, str],
@@ -83,8 +114,8 @@ def _close(
     last_review: str = "",
 ) -> None:
     case.version += 1
-    case.state = CaseState.DECIDED
     case.lease = None
+    go(case, move)
     e.case_id = None
     del dossier.cases[case.case_id]
     dossier.decided[case.case_id] = Decided(case.appeal_id, outcome, case.version, last_review)
@@ -99,22 +130,48 @@ def _close(
         NoticeKind.DECIDED,
         f"case.decided.{outcome}",
         line_id,
-        language=case.language,
-        appeal_id=case.appeal_id,
-        case_id=case.case_id,
-        enforcement_id=case.enforcement_id,
+        case=case,
+        enforcement=e,
         outcome=outcome,
         reasons_ref=reasons_ref,
-        redress=REDRESS_OF_DECISION,
+        reasons=[] if reason is None else [reason],
+        redress=_REDRESS.get(outcome, REDRESS_OF_DECISION),
     )
 
 
-def _count(dossier: Dossier, e: Enforcement, *, overturned: bool) -> None:
+_REDRESS = {Outcome.DISMISSED: [Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION]}
+"""What is left after each outcome, where it is more than after every decision."""
+
+
+def _how(verdict: Verdict) -> dict[str, str]:
+    """Who decided, how, and on what."""
+    saw = {
+        "reviewer": verdict.actor,
+        "how": verdict.how,
+        "decision_policy_version": verdict.policy_version,
+        "cited_evidence": _joined(verdict.cited),
+    }
+    if verdict.reasons_ref is not None:
+        saw["reasons_ref"] = verdict.reasons_ref
+    if verdict.second is not None:
+        saw["second_reviewer"] = verdict.second
+        saw["agreed"] = "true"
+    if verdict.because:
+        saw["because"] = _joined(verdict.because)
+    if verdict.substituted_policy is not None:
+        saw["substituted_policy"] = verdict.substituted_policy
+    return saw
+
+
+def _count(dossier: Dossier, e: Enforcement, outcome: Outcome) -> None:
+    overturned = outcome is Outcome.OVERTURNED
     if overturned:
         dossier.counts.overturned += 1
+    elif outcome is Outcome.DISMISSED:
+        dossier.counts.refused += 1
     else:
         dossier.counts.upheld += 1
-    if e.detector is not None:
+    if e.detector is not None and outcome in _ON_THE_MERITS:
         tally = dossier.tallies.setdefault(e.detector, Tally())
         tally.decided += 1
         tally.overturned += overturned
@@ -144,6 +201,12 @@ def _saw(case: OpenCase, e: Enforcement) -> dict[str, str]:
         saw["detector_version"] = e.detector_version
     if case.excluded:
         saw["excluded_reviewers"] = _joined(case.excluded)
+    if case.standard:
+        saw["standard"] = case.standard
+    if case.waived:
+        saw["waived_evidence"] = _joined([*case.waived])
+    if case.paused_ms:
+        saw["paused_ms"] = str(case.paused_ms)
     return saw
 
 

@@ -16,3 +16,11 @@ class Context(Protocol):
     def emit(self, topic: str, key: str, record: Record | None) -> None:
         """Send a record to a logical topic within this event's transaction; none is a tombstone."""
         ...
+
+    def spend(self, name: str, limit: int) -> bool:
+        """Take one unit of an allowance that all users share, for the UTC day of `now`; False when none is left.
+
+        `limit` is for the whole installation and day, and is never exceeded; less may be given, as each partition
+        has a fixed share of it. An event that raises gives back what it took. Names come from a small set.
+        """
+        ...

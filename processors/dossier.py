@@ -8,15 +8,11 @@ are arrays: a new field needs a default and goes last.
 
 from msgspec import Struct, field
 
-from processors.on_file import Enforcement, Exhibit, Lift, Profile, Sum
-from schemas.records import AppealId, AppealSubmitted, CaseId, EnforcementId, Millis, ReviewerId, UserId
+from processors.on_file import Enforcement, Lift, Profile, Sum
+from processors.open_case import Decided, OpenCase
+from schemas.records import AppealId, AppealSubmitted, CaseId, EnforcementId, Millis, UserId
 from schemas.vocabulary import (
-    AppealFlag,
-    AppealGround,
-    Band,
-    CaseState,
     Operation,
-    Outcome,
     TargetKind,
 )
 
@@ -26,117 +22,6 @@ class Parked(Struct, frozen=True, array_like=True, gc=False):
 
     until: Millis
     appeal: AppealSubmitted
-
-
-class Part(Struct, frozen=True, array_like=True, gc=False):
-    """One component of a priority."""
-
-    name: str
-    value: float
-    weight: float
-    contribution: float
-    because: str
-
-
-class Note(Struct, frozen=True, array_like=True, gc=False):
-    """One text of the appellant."""
-
-    appeal_id: AppealId
-    submitted_at: Millis
-    ref: str | None
-    sha256: str | None
-
-
-class Lease(Struct, frozen=True, array_like=True, gc=False):
-    """Who works on a case, and until when."""
-
-    reviewer: ReviewerId
-    since: Millis
-    until: Millis
-
-
-class OpenCase(
-    Struct,
-    kw_only=True,
-    omit_defaults=True,
-    gc=False,
-    rename={
-        "case_id": "i",
-        "version": "v",
-        "appeal_id": "a",
-        "enforcement_id": "e",
-        "submitted_at": "s",
-        "opened_at": "o",
-        "due_at": "d",
-        "language": "l",
-        "region": "r",
-        "state": "st",
-        "pod": "p",
-        "band": "b",
-        "score": "sc",
-        "parts": "c",
-        "rank_at": "ra",
-        "promised_at": "pa",
-        "rule": "ru",
-        "because": "be",
-        "digest": "dg",
-        "grounds": "g",
-        "flags": "f",
-        "notes": "n",
-        "evidence": "ev",
-        "changed": "ch",
-        "excluded": "x",
-        "lease": "le",
-        "expires_at": "xp",
-        "overdue": "od",
-        "last_review": "lr",
-    },
-):
-    """A case that is not decided yet."""
-
-    case_id: CaseId
-    version: int
-    appeal_id: AppealId
-    enforcement_id: EnforcementId
-    submitted_at: Millis
-    opened_at: Millis
-    due_at: Millis
-    language: str
-    region: str
-    state: CaseState = CaseState.QUEUED
-    pod: str = ""
-    band: Band = Band.UNKNOWN
-    score: int = 0
-    parts: list[Part] = []
-    rank_at: Millis = Millis(0)
-    promised_at: Millis = Millis(0)
-    rule: str = ""
-    because: str = ""
-    digest: str = ""
-    """Of the rulebook that ranked and routed it last."""
-    grounds: list[AppealGround] = []
-    flags: list[AppealFlag] = []
-    notes: list[Note] = []
-    evidence: list[Exhibit] = []
-    changed: bool = False
-    excluded: list[ReviewerId] = []
-    lease: Lease | None = None
-    expires_at: Millis | None = None
-    """When the enforcement ends, until that has been dealt with."""
-    overdue: bool = False
-    """The regulatory due time has passed, and the line that says so is written."""
-    last_review: str = ""
-    """The last accepted review event, so that its redelivery is silent."""
-
-
-class Decided(Struct, frozen=True, array_like=True, gc=False):
-    """What is kept of a closed case: enough to answer late withdrawals, reviews and answers of systems."""
-
-    appeal_id: AppealId
-    outcome: Outcome
-    version: int
-    last_review: str
-    confirmed: bool = False
 
 
 class Order(Struct, array_like=True, gc=False):

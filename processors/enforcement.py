@@ -8,14 +8,19 @@ from decimal import Decimal
 
 from processors.closing import settle
 from processors.context import Context
-from processors.dossier import Dossier, OpenCase
+from processors.deciding import forget_proposal
+from processors.dossier import Dossier
 from processors.errors import ImpossibleInputError, UnknownSymbolError
 from processors.growth import MAX_BARRED, MAX_EARLY, MAX_FILED_EXHIBITS, keep_newest, sweep
 from processors.intake import join_parked
+from processors.lifecycle import Move, go
 from processors.on_file import Enforcement, Exhibit, FiledEffect, Lift, Profile, Sum
-from processors.outbox import case_line, notice, publish
+from processors.open_case import OpenCase
+from processors.outbox import case_line, notice
+from processors.publishing import publish
 from processors.reasons import Change
 from processors.remains import MONEY_EFFECTS
+from processors.review import drop_claim
 from processors.triage import triage_again
 from schemas.records import (
     EnforcementAmended,
@@ -26,7 +31,7 @@ from schemas.records import (
     Money,
     UserProfileUpdated,
 )
-from schemas.vocabulary import Action, CaseEventKind, CaseState, EffectKind, NoticeKind, TargetKind
+from schemas.vocabulary import Action, CaseEventKind, EffectKind, EvidenceSupplier, NoticeKind, TargetKind
 
 
 def on_issued(dossier: Dossier, event: EnforcementIssued, ctx: Context) -> None:
@@ -139,10 +144,13 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
     _merge_evidence(case, e)
     recharged = _charge(known) != _charge(e)
     saw = {"enforcement_version": str(e.version), "before": str(known.version)}
-    if case.lease is not None and (recharged or case.lease.reviewer in case.excluded):
+    if case.proposal is not None:  # a decision about another version is none about this one
+        saw["proposal_dropped"] = case.proposal.event_id
+        forget_proposal(case)
+    elif case.lease is not None and (recharged or case.lease.reviewer in case.excluded):
         saw["claim_dropped"] = case.lease.reviewer
-        case.lease = None
-        case.state = CaseState.QUEUED
+        drop_claim(case)
+    go(case, Move.RECHARGE if recharged else Move.AMEND)
     line_id = case_line(
         dossier,
         ctx,
@@ -161,10 +169,9 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
         NoticeKind.ENFORCEMENT_CHANGED,
         "case.enforcement_changed",
         line_id,
-        language=case.language,
-        appeal_id=case.appeal_id,
-        case_id=case.case_id,
-        enforcement_id=case.enforcement_id,
+        case=case,
+        enforcement=e,
+        reasons=[Change.CHARGE_CHANGED if recharged else Change.AMENDED],
         decide_by=Millis(min(case.promised_at, case.due_at)),
     )
     settle(dossier, case, e, ctx, cause)
@@ -204,7 +211,8 @@ def _filed(event: EnforcementIssued | EnforcementAmended, noticed_at: Millis) ->
         statement_of_reasons_id=event.statement_of_reasons_id,
         facts_ref=event.facts_ref,
         evidence=[
-            Exhibit(item.evidence_id, item.kind, item.ref, item.sha256) for item in event.evidence[:MAX_FILED_EXHIBITS]
+            Exhibit(item.evidence_id, item.kind, item.ref, item.sha256, EvidenceSupplier.ENFORCEMENT)
+            for item in event.evidence[:MAX_FILED_EXHIBITS]
         ],
         effects=[
             FiledEffect(effect.effect_id, effect.system, effect.kind, effect.params, _amount(effect.amount))

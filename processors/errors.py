@@ -17,5 +17,9 @@ class ImpossibleInputError(ProcessorError):
     """The record contradicts itself, e.g. money taken with a negative amount."""
 
 
+class ImpossibleMoveError(ProcessorError):
+    """The logic asked for a move that the table of states does not have: a defect."""
+
+
 class DossierUnreadableError(ProcessorError):
     """Stored bytes are not a dossier of a format that this version reads."""

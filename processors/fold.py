@@ -23,7 +23,7 @@ same dossier whatever `now` is, and commute with those of the other topics.
 from collections.abc import Callable
 from typing import Any, get_args
 
-from processors import enforcement, intake, reversal, review, timers
+from processors import deciding, enforcement, intake, reversal, review, timers, waiting
 from processors.codec import decode_dossier, encode_dossier
 from processors.context import Context
 from processors.dossier import Dossier
@@ -33,13 +33,20 @@ from schemas.records import (
     AppealSubmitted,
     AppealWithdrawn,
     CaseClaimed,
+    CaseHeld,
+    CaseReferred,
     CaseReleased,
+    CaseResumed,
+    DecisionConfirmed,
     DecisionProposed,
+    DecisionReturned,
     DirectiveAcked,
     EnforcementAmended,
     EnforcementEvent,
     EnforcementIssued,
     EnforcementLifted,
+    EvidenceRequested,
+    EvidenceSupplied,
     InputRecord,
     ReviewEvent,
     TimerFired,
@@ -63,7 +70,14 @@ HANDLERS: dict[type, Callable[[Dossier, Any, Context], None]] = {
     AppealWithdrawn: intake.on_withdrawn,
     CaseClaimed: review.on_claimed,
     CaseReleased: review.on_released,
-    DecisionProposed: review.on_proposed,
+    CaseReferred: review.on_referred,
+    EvidenceRequested: waiting.on_requested,
+    EvidenceSupplied: waiting.on_supplied,
+    CaseHeld: waiting.on_held,
+    CaseResumed: waiting.on_resumed,
+    DecisionProposed: deciding.on_proposed,
+    DecisionConfirmed: deciding.on_confirmed,
+    DecisionReturned: deciding.on_returned,
     DirectiveAcked: reversal.on_acked,
     TimerFired: _on_timer,
 }
@@ -101,4 +115,4 @@ def handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: Context) -> N
         dossier.folded = folded = [*dossier.folded] or [0] * len(_TOPICS)
         folded[topic] += 1
     handler(dossier, event, ctx)
-    timers.reschedule(dossier)
+    timers.reschedule(dossier, ctx)

@@ -28,6 +28,8 @@ MAX_FILED_EXHIBITS = 100
 """Pieces of evidence taken from an enforcement, so that there is always room for the appellant's."""
 MAX_EXHIBITS = 200
 """Pieces of evidence on one case. What is beyond stays where it lies, under its own reference."""
+MAX_REQUESTS = 16
+"""Requests for evidence that may be open on one case."""
 FULL_ENFORCEMENTS = 64
 """From here on, enforcements past appeal are filed away."""
 MAX_ENFORCEMENTS = 1_000

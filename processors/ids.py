@@ -40,6 +40,11 @@ def notice_id(line_id: EventId) -> str:
     return uuid5("notice" + _SEPARATOR + line_id)
 
 
+def request_id(of_case: CaseId, position: int) -> str:
+    """The request that intake makes for the need at this position of the case's standard."""
+    return uuid5(f"request\x1f{of_case}\x1f{position}")
+
+
 def reversal_id(of_case: CaseId) -> str:
     """The one reversal that a case can lead to."""
     return uuid5("reversal" + _SEPARATOR + of_case)

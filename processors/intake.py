@@ -184,7 +184,7 @@ def _park(dossier: Dossier, appeal: AppealSubmitted, ctx: Context) -> None:
         language=appeal.language,
         appeal_id=appeal.appeal_id,
         enforcement_id=appeal.enforcement_id,
-        decide_by=Millis(appeal.submitted_at + ctx.rulebook.tables.deadline_ms),
+        decide_by=Millis(appeal.submitted_at + ctx.rulebook.tables.review.deadline_ms),
     )
 
 

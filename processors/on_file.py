@@ -5,7 +5,17 @@ from decimal import Decimal
 from msgspec import Struct
 
 from schemas.records import CaseId, EnforcementId, Millis, ReviewerId
-from schemas.vocabulary import Action, Automation, Category, EffectKind, EvidenceKind, Ground, SellerTier, TargetKind
+from schemas.vocabulary import (
+    Action,
+    Automation,
+    Category,
+    EffectKind,
+    EvidenceKind,
+    EvidenceSupplier,
+    Ground,
+    SellerTier,
+    TargetKind,
+)
 
 
 class Sum(Struct, frozen=True, array_like=True, gc=False):
@@ -22,6 +32,7 @@ class Exhibit(Struct, frozen=True, array_like=True, gc=False):
     kind: EvidenceKind
     ref: str
     sha256: str | None
+    supplier: EvidenceSupplier = EvidenceSupplier.UNKNOWN
 
 
 class FiledEffect(Struct, frozen=True, array_like=True, gc=False):

@@ -1,16 +1,20 @@
 """The beginning of a case, and further texts that come to it while it is open."""
 
+from processors.automation import grant, may_grant
 from processors.closing import settle
 from processors.context import Context
-from processors.dossier import Dossier, Note, OpenCase
-from processors.growth import MAX_EXHIBITS, MAX_NOTES
-from processors.on_file import Enforcement, Exhibit
-from processors.outbox import case_line, notice, publish
+from processors.dossier import Dossier
+from processors.growth import MAX_NOTES
+from processors.on_file import Enforcement
+from processors.open_case import Note, OpenCase
+from processors.outbox import case_line, notice
+from processors.publishing import publish
 from processors.refusal import refuse
 from processors.remains import was_over
 from processors.triage import triage, triage_again
-from schemas.records import AppealSubmitted, CaseId, Evidence, Millis
-from schemas.vocabulary import CaseEventKind, NoticeKind, RefusalReason
+from processors.waiting import add_evidence, ask_at_intake
+from schemas.records import AppealSubmitted, CaseId, Millis
+from schemas.vocabulary import CaseEventKind, EvidenceSupplier, NoticeKind, RefusalReason
 
 UNKNOWN_REGION = "unknown"
 """The region of a user whose profile has not come yet."""
@@ -29,7 +33,7 @@ def open_case(
         enforcement_id=appeal.enforcement_id,
         submitted_at=submitted_at,
         opened_at=Millis(ctx.now),
-        due_at=Millis(submitted_at + ctx.rulebook.tables.deadline_ms),
+        due_at=Millis(submitted_at + ctx.rulebook.tables.review.deadline_ms),
         language=appeal.language,
         region=UNKNOWN_REGION if dossier.profile is None else dossier.profile.region,
         grounds=list(appeal.grounds),
@@ -40,26 +44,30 @@ def open_case(
         excluded=list(e.barred),
         expires_at=None if over_before else e.ends_at,
     )
-    _add_evidence(case, appeal.evidence)
-    triage(dossier, case, e, ctx)
+    add_evidence(case, appeal.evidence, EvidenceSupplier.APPELLANT)
+    rule = triage(dossier, case, e, ctx)
     dossier.cases[case_id] = case
     dossier.counts.opened += 1
     e.case_id = case_id
     saw = {"enforcement_version": str(e.version), "policy": e.policy, "action": e.action.value, "rule": case.rule}
     line_id = case_line(dossier, ctx, CaseEventKind.CASE_OPENED, cause, case, saw=saw)
-    publish(dossier, ctx, case, e)
     notice(
         dossier,
         ctx,
         NoticeKind.ACKNOWLEDGED,
         "appeal.case_opened",
         line_id,
-        language=case.language,
-        appeal_id=case.appeal_id,
-        case_id=case_id,
-        enforcement_id=case.enforcement_id,
+        case=case,
+        enforcement=e,
         decide_by=Millis(min(case.promised_at, case.due_at)),
     )
+    granting = rule if rule is not None and may_grant(dossier, case, e, rule, ctx, cause) else None
+    if granting is None and case.standard:
+        ask_at_intake(dossier, case, ctx, cause)
+    publish(dossier, ctx, case, e)  # what a rule grants too: its score and reasons are on record like any other's
+    if granting is not None:
+        grant(dossier, case, e, granting, ctx, cause)
+        return
     if not over_before:
         settle(dossier, case, e, ctx, cause)
 
@@ -76,7 +84,7 @@ def add_to_case(
     refuse(dossier, appeal, ctx, cause, RefusalReason.DUPLICATE, saw, kind=NoticeKind.STATEMENT_ADDED)
     case.notes.append(Note(appeal.appeal_id, appeal.submitted_at, appeal.statement_ref, appeal.statement_sha256))
     case.grounds += [ground for ground in appeal.grounds if ground not in case.grounds]
-    _add_evidence(case, appeal.evidence)
+    add_evidence(case, appeal.evidence, EvidenceSupplier.APPELLANT)
     case.version += 1
     case_line(dossier, ctx, CaseEventKind.STATEMENT_ADDED, cause, case, appeal_id=appeal.appeal_id)
     new_flags = [flag for flag in appeal.flags if flag not in case.flags]
@@ -84,12 +92,3 @@ def add_to_case(
         case.flags += new_flags
         triage_again(dossier, case, e, ctx, cause)
     publish(dossier, ctx, case, e)
-
-
-def _add_evidence(case: OpenCase, evidence: list[Evidence]) -> None:
-    """Put further evidence on the case, by id and within the bound."""
-    known = {exhibit.evidence_id for exhibit in case.evidence}
-    for item in evidence:
-        if item.evidence_id not in known and len(case.evidence) < MAX_EXHIBITS:
-            known.add(item.evidence_id)
-            case.evidence.append(Exhibit(item.evidence_id, item.kind, item.ref, item.sha256))

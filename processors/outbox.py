@@ -6,29 +6,29 @@ Lines and notices carry `ctx.now`, when the engine did it; what caused them has 
 from processors import ids
 from processors.chain import seal
 from processors.context import Context
-from processors.dossier import Dossier, OpenCase
-from processors.on_file import Enforcement, Exhibit, Sum
+from processors.dossier import Dossier
+from processors.on_file import Enforcement, Sum
+from processors.open_case import OpenCase
 from schemas.records import (
     AppealId,
     AppellantNotice,
-    Case,
     CaseEvent,
     CaseId,
-    Claim,
-    Component,
-    Detector,
     EnforcementId,
-    EnforcementSummary,
     EventId,
-    Evidence,
     Millis,
     Money,
     ReviewerId,
-    Routing,
-    Statement,
-    Target,
 )
-from schemas.vocabulary import CaseEventKind, NoticeKind, Outcome, Redress, RefusalReason
+from schemas.vocabulary import (
+    CaseEventKind,
+    CaseState,
+    EvidenceKind,
+    NoticeKind,
+    Outcome,
+    Redress,
+    RefusalReason,
+)
 
 CASE_EVENTS = "case.events"
 NOTICES = "appellant.notices"
@@ -52,9 +52,13 @@ def line(
     actor: ReviewerId | None = None,
     reason: str | None = None,
     saw: dict[str, str] | None = None,
+    state: CaseState | None = None,
+    outcome: Outcome | None = None,
 ) -> EventId:
     """One line of the audit about something that is not, or not any more, an open case."""
-    return _write(dossier, ctx, kind, cause, None, appeal_id, case_id, enforcement_id, actor, None, reason, saw)
+    return _write(
+        dossier, ctx, kind, cause, None, state, appeal_id, case_id, enforcement_id, actor, outcome, reason, saw
+    )
 
 
 def case_line(
@@ -73,7 +77,19 @@ def case_line(
     """One line of the audit about an open case, as it is after the change."""
     about = appeal_id or case.appeal_id
     return _write(
-        dossier, ctx, kind, cause, case, about, case.case_id, case.enforcement_id, actor, outcome, reason, saw
+        dossier,
+        ctx,
+        kind,
+        cause,
+        case,
+        case.state,
+        about,
+        case.case_id,
+        case.enforcement_id,
+        actor,
+        outcome,
+        reason,
+        saw,
     )
 
 
@@ -83,6 +99,7 @@ def _write(
     kind: CaseEventKind,
     cause: str,
     case: OpenCase | None,
+    state: CaseState | None,
     appeal_id: AppealId | None,
     case_id: CaseId | None,
     enforcement_id: EnforcementId | None,
@@ -107,7 +124,7 @@ def _write(
         cause_id=cause,
         actor=actor,
         case_version=None if case is None else case.version,
-        state=None if case is None else case.state,
+        state=state,
         pod=None if case is None else case.pod,
         band=None if case is None else case.band,
         score=None if case is None else case.score,
@@ -123,6 +140,20 @@ def _write(
     return event_id
 
 
+def closed_line(dossier: Dossier, ctx: Context, cause: str, case: OpenCase) -> None:
+    """The case is decided and nothing of it is left to do."""
+    line(
+        dossier,
+        ctx,
+        CaseEventKind.CASE_CLOSED,
+        cause,
+        case_id=case.case_id,
+        appeal_id=case.appeal_id,
+        enforcement_id=case.enforcement_id,
+        state=CaseState.CLOSED,
+    )
+
+
 def notice(
     dossier: Dossier,
     ctx: Context,
@@ -130,18 +161,31 @@ def notice(
     template: str,
     line_id: EventId,
     *,
-    language: str,
+    case: OpenCase | None = None,
+    enforcement: Enforcement | None = None,
+    language: str = "",
     appeal_id: AppealId | None = None,
     case_id: CaseId | None = None,
     enforcement_id: EnforcementId | None = None,
     refusal: RefusalReason | None = None,
     outcome: Outcome | None = None,
+    reasons: list[str] | None = None,
     reasons_ref: str | None = None,
     decide_by: Millis | None = None,
     redress: list[Redress] | None = None,
+    evidence_kinds: list[EvidenceKind] | None = None,
+    evidence_due_at: Millis | None = None,
 ) -> None:
-    """Tell the user what the line `line_id` records."""
+    """Tell the user what the line `line_id` records; `case` fills in what it knows."""
     user_id = dossier.user_id
+    if case is not None:
+        language, appeal_id, case_id, enforcement_id = (
+            case.language, case.appeal_id, case.case_id, case.enforcement_id,
+        )  # fmt: skip
+    e = enforcement
+    if e is None and enforcement_id is not None:
+        e = dossier.enforcements.get(enforcement_id)
+    whole = None if e is None or e.filed else e
     record = AppellantNotice(
         notice_id=ids.notice_id(line_id),
         user_id=user_id,
@@ -157,80 +201,17 @@ def notice(
         reasons_ref=reasons_ref,
         decide_by=decide_by,
         redress=redress or [],
+        policy=None if whole is None else whole.policy,
+        policy_version=None if whole is None else whole.policy_version,
+        action=None if e is None else e.action,
+        statement_of_reasons_id=None if whole is None else whole.statement_of_reasons_id,
+        reasons=reasons or [],
+        evidence_kinds=evidence_kinds or [],
+        evidence_due_at=evidence_due_at,
     )
     ctx.emit(NOTICES, user_id, record)
-
-
-def publish(dossier: Dossier, ctx: Context, case: OpenCase, enforcement: Enforcement) -> None:
-    """The newest full case on its pod's topic."""
-    lease = case.lease
-    record = Case(
-        case_id=case.case_id,
-        version=case.version,
-        user_id=dossier.user_id,
-        appeal_id=case.appeal_id,
-        state=case.state,
-        pod=case.pod,
-        band=case.band,
-        score=case.score,
-        components=[
-            Component(name=p.name, value=p.value, weight=p.weight, contribution=p.contribution, because=p.because)
-            for p in case.parts
-        ],
-        rank_at=case.rank_at,
-        submitted_at=case.submitted_at,
-        opened_at=case.opened_at,
-        due_at=case.due_at,
-        promised_at=case.promised_at,
-        language=case.language,
-        region=case.region,
-        grounds=list(case.grounds),  # copies: the record must not change with the dossier
-        flags=list(case.flags),
-        statements=[
-            Statement(appeal_id=n.appeal_id, submitted_at=n.submitted_at, ref=n.ref, sha256=n.sha256)
-            for n in case.notes
-        ],
-        evidence=[_evidence(exhibit) for exhibit in case.evidence],
-        enforcement=_summary(case.enforcement_id, enforcement),
-        enforcement_changed=case.changed,
-        excluded_reviewers=list(case.excluded),
-        claim=None if lease is None else Claim(reviewer=lease.reviewer, since=lease.since, until=lease.until),
-        routing=Routing(rule=case.rule, pod=case.pod, because=case.because),
-        rulebook_digest=case.digest,
-    )
-    ctx.emit(CASES + case.pod, case.case_id, record)
-
-
-def withdraw(ctx: Context, case: OpenCase) -> None:
-    """The tombstone that takes a case off its pod's topic."""
-    ctx.emit(CASES + case.pod, case.case_id, None)
 
 
 def money(amount: Sum | None) -> Money | None:
     """An amount on file as the record that travels."""
     return None if amount is None else Money(value=amount.value, currency=amount.currency)
-
-
-def _evidence(exhibit: Exhibit) -> Evidence:
-    return Evidence(evidence_id=exhibit.evidence_id, kind=exhibit.kind, ref=exhibit.ref, sha256=exhibit.sha256)
-
-
-def _summary(enforcement_id: EnforcementId, e: Enforcement) -> EnforcementSummary:
-    return EnforcementSummary(
-        enforcement_id=enforcement_id,
-        version=e.version,
-        issued_at=e.issued_at,
-        policy=e.policy,
-        policy_version=e.policy_version,
-        action=e.action,
-        ends_at=e.ends_at,
-        target=Target(kind=e.target_kind, id=e.target_id, content_hash=e.content_hash),
-        ground=e.ground,
-        category=e.category,
-        automation=e.automation,
-        detector=None if e.detector is None else Detector(name=e.detector, version=e.detector_version),
-        statement_of_reasons_id=e.statement_of_reasons_id,
-        facts_ref=e.facts_ref,
-        amount=money(e.amount),
-        strikes=e.strikes,
-    )

@@ -15,6 +15,26 @@ class ReviewRefusal(StrEnum):
     NOT_THE_HOLDER = "not_the_holder"
     OUTCOME_NOT_SUPPORTED = "outcome_not_supported"
     EVIDENCE_UNKNOWN = "evidence_unknown"
+    EVIDENCE_MISSING = "evidence_missing"
+    """The decision does not cite what the standard of evidence asks for."""
+    REASON_MISSING = "reason_missing"
+    """A dismissal without its reason, or a changed ground without the rule that takes its place."""
+    WRONG_STATE = "wrong_state"
+    """The table of states has no such move."""
+    BEFORE_THE_APPEAL = "before_the_appeal"
+    """It claims to have happened before the appeal was made: a clock went backwards."""
+    UNKNOWN_REVIEWER = "unknown_reviewer"
+    UNKNOWN_POD = "unknown_pod"
+    SAME_POD = "same_pod"
+    NOBODY_INDEPENDENT = "nobody_independent"
+    """Everybody of that pod is excluded from the case."""
+    NOTHING_ASKED = "nothing_asked"
+    NOTHING_NEW = "nothing_new"
+    DUE_IN_THE_PAST = "due_in_the_past"
+    PAUSE_USED_UP = "pause_used_up"
+    """The case has waited, or asked, as much as it may."""
+    BLIND_REVIEW = "blind_review"
+    """In a blind double review the second reviewer decides, without seeing what to confirm or return."""
     WITHDRAWAL_TOO_LATE = "withdrawal_too_late"
     """The appeal had been decided or refused before it was taken back."""
 
@@ -64,3 +84,32 @@ class Parking(StrEnum):
 
     FULL = "parking_full"
     TIME_OVER = "parking_time_over"
+
+
+class Wait(StrEnum):
+    """Why a case waits or goes on (kinds ``EvidenceRequested``, ``CaseResumed``)."""
+
+    ASKED_AT_INTAKE = "asked_at_intake"
+    RESUMED = "resumed_by_a_person"
+    OVER = "waiting_over"
+
+
+class Dispute(StrEnum):
+    """Why the lead pod decides (kind ``DecisionDisputed``)."""
+
+    DIFFERENT_OUTCOMES = "different_outcomes"
+    RETURNED_TOO_OFTEN = "returned_too_often"
+
+
+class Withheld(StrEnum):
+    """Why a rule that would have granted left the case to people (kind ``GrantWithheld``)."""
+
+    AUDIT_SAMPLE = "audit_sample"
+    DAILY_CAP = "daily_cap"
+
+
+class Clock(StrEnum):
+    """Which clock raised a band (kind ``BandRaised``)."""
+
+    WORK = "work"
+    REGULATORY = "regulatory"

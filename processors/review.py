@@ -1,127 +1,108 @@
-"""Review: a claim is a lease, a decision is the holder's, the first valid event wins.
+"""Claims and referrals: a claim is a lease with an end, and whoever holds it can hand the case on.
 
-The engine is the arbiter. An event that is stale or forbidden becomes one ``ReviewRejected`` line and changes nothing
-else; an event that was accepted and is delivered again is silent. A claim is no promise that the regulatory clock
-stops: only a decision ends a case.
+A claim is no promise that the regulatory clock stops: only a decision ends a case. Whatever way a case is handed
+back, its `rank_at` stays what it was.
 """
 
-from processors.closing import decide
+from processors import clocks
+from processors.arbiter import Ruling, accept, current, not_allowed, not_fit, reject
 from processors.context import Context
-from processors.dossier import Dossier, Lease, OpenCase
-from processors.errors import UnknownSymbolError
-from processors.outbox import case_line, line, publish
+from processors.dossier import Dossier
+from processors.lifecycle import Move, go, possible
+from processors.open_case import Lease, OpenCase
+from processors.outbox import case_line
+from processors.publishing import publish, withdraw
 from processors.reasons import ReviewRefusal
-from schemas.records import CaseClaimed, CaseReleased, DecisionProposed, Millis
-from schemas.vocabulary import CaseEventKind, CaseState, Outcome
-
-REVIEWERS_OUTCOMES = frozenset({Outcome.UPHELD, Outcome.OVERTURNED})
-"""Outcomes that a reviewer can propose; ``withdrawn`` and ``moot`` come about by events."""
-
-Reviewed = CaseClaimed | CaseReleased | DecisionProposed
+from processors.review_tables import ReviewTables
+from schemas.records import CaseClaimed, CaseReferred, CaseReleased, Millis
+from schemas.vocabulary import CaseEventKind
 
 
 def on_claimed(dossier: Dossier, event: CaseClaimed, ctx: Context) -> None:
-    """Give, or renew, the lease on a case."""
-    case = _current(dossier, event, ctx)
+    """Give, or renew, the lease on a case, or on the second look at its proposed decision."""
+    case = current(dossier, event, ctx)
     if case is None:
         return
+    tables = ctx.rulebook.tables.review
     lease = case.lease
-    if event.actor in case.excluded:
-        _reject(dossier, event, ctx, ReviewRefusal.REVIEWER_EXCLUDED, case)
-        return
-    if lease is not None and lease.reviewer != event.actor:
-        _reject(dossier, event, ctx, ReviewRefusal.ALREADY_CLAIMED, case)
+    ruling = not_fit(case, event.actor, tables)
+    if ruling is None and lease is not None and lease.reviewer != event.actor:
+        ruling = Ruling(ReviewRefusal.ALREADY_CLAIMED, lease.reviewer)
+    if ruling is None and not possible(case, Move.CLAIM):
+        ruling = Ruling(ReviewRefusal.WRONG_STATE, case.state)
+    if ruling is not None:
+        reject(dossier, event, ctx, ruling, case)
         return
     now = Millis(ctx.now)
-    until = Millis(now + ctx.rulebook.tables.lease_ms)
+    until = Millis(now + tables.lease_ms)
     case.lease = Lease(event.actor, now if lease is None else lease.since, until)
-    case.state = CaseState.CLAIMED
+    go(case, Move.CLAIM)
     kind = CaseEventKind.CASE_CLAIMED if lease is None else CaseEventKind.CLAIM_RENEWED
-    _accept(dossier, event, ctx, case, kind, {"until": str(until)})
+    accept(dossier, event, ctx, case, kind, saw={"until": str(until)})
 
 
 def on_released(dossier: Dossier, event: CaseReleased, ctx: Context) -> None:
-    """Take the case back from its holder; its `rank_at` is what it always was."""
-    case = _current(dossier, event, ctx)
+    """Take the case back from its holder."""
+    case = current(dossier, event, ctx)
     if case is None:
         return
-    refusal = _not_holder(case, event)
-    if refusal is not None:
-        _reject(dossier, event, ctx, refusal, case)
+    ruling = not_allowed(case, event.actor, Move.GIVE_BACK, ctx.rulebook.tables.review)
+    if ruling is not None and ruling.reason is not ReviewRefusal.REVIEWER_EXCLUDED:  # who may not judge may let go
+        reject(dossier, event, ctx, ruling, case)
         return
-    case.lease = None
-    case.state = CaseState.QUEUED
-    _accept(dossier, event, ctx, case, CaseEventKind.CASE_RELEASED, {})
+    drop_claim(case)
+    accept(dossier, event, ctx, case, CaseEventKind.CASE_RELEASED)
 
 
-def on_proposed(dossier: Dossier, event: DecisionProposed, ctx: Context) -> None:
-    """Close the case as its holder decides."""
-    if event.outcome is Outcome.UNKNOWN:
-        raise UnknownSymbolError(f"decision {event.event_id}: the outcome is not known to this version")
-    case = _current(dossier, event, ctx)
+def on_referred(dossier: Dossier, event: CaseReferred, ctx: Context) -> None:
+    """Hand the case to another pod, where somebody independent must be left to judge it."""
+    case = current(dossier, event, ctx)
     if case is None:
         return
-    refusal = _not_holder(case, event)
-    if refusal is None and event.actor in case.excluded:
-        refusal = ReviewRefusal.REVIEWER_EXCLUDED
-    if refusal is None and event.outcome not in REVIEWERS_OUTCOMES:
-        refusal = ReviewRefusal.OUTCOME_NOT_SUPPORTED
-    if refusal is None and not {x.evidence_id for x in case.evidence}.issuperset(event.cited_evidence):
-        refusal = ReviewRefusal.EVIDENCE_UNKNOWN
-    if refusal is not None:
-        _reject(dossier, event, ctx, refusal, case)
+    tables = ctx.rulebook.tables.review
+    ruling = not_allowed(case, event.actor, Move.REFER, tables) or _no_way_there(case, event, tables)
+    if ruling is not None:
+        reject(dossier, event, ctx, ruling, case)
         return
-    decide(dossier, case, dossier.enforcements[case.enforcement_id], ctx, event)
+    was = case.pod
+    go(case, Move.REFER)
+    move_to(case, event.to_pod, "referral", f"referred by {event.actor}: {event.reason}", ctx)
+    saw = {"from": was}
+    if event.note_ref is not None:
+        saw["note_ref"] = event.note_ref
+    accept(dossier, event, ctx, case, CaseEventKind.CASE_REFERRED, reason=event.reason, saw=saw)
 
 
 def expire_claim(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) -> None:
     """The lease has ended without a decision: the case is anybody's again, at its old rank."""
-    lease = case.lease
-    case.lease = None
-    case.state = CaseState.QUEUED
+    actor = None if case.lease is None else case.lease.reviewer
+    drop_claim(case)
     case.version += 1
-    actor = None if lease is None else lease.reviewer
     case_line(dossier, ctx, CaseEventKind.CLAIM_EXPIRED, cause, case, actor=actor)
     publish(dossier, ctx, case, dossier.enforcements[case.enforcement_id])
 
 
-def _current(dossier: Dossier, event: Reviewed, ctx: Context) -> OpenCase | None:
-    """The open case that the event is about and up to date with; otherwise the event has been answered."""
-    case = dossier.cases.get(event.case_id)
-    if case is None:
-        decided = dossier.decided.get(event.case_id)
-        if decided is None:
-            _reject(dossier, event, ctx, ReviewRefusal.UNKNOWN_CASE, None)
-        elif decided.last_review != event.event_id:
-            _reject(dossier, event, ctx, ReviewRefusal.CASE_CLOSED, None)
-        return None
-    if case.last_review == event.event_id:
-        return None
-    if event.expected_version != case.version:
-        _reject(dossier, event, ctx, ReviewRefusal.STALE_VERSION, case)
-        return None
-    return case
+def drop_claim(case: OpenCase) -> None:
+    """Nobody holds the case any more."""
+    if case.lease is not None:
+        case.lease = None
+        go(case, Move.GIVE_BACK)
 
 
-def _not_holder(case: OpenCase, event: Reviewed) -> ReviewRefusal | None:
-    if case.lease is None:
-        return ReviewRefusal.NOT_CLAIMED
-    return None if case.lease.reviewer == event.actor else ReviewRefusal.NOT_THE_HOLDER
+def move_to(case: OpenCase, pod: str, rule: str, because: str, ctx: Context) -> None:
+    """Off the topic of its pod and out of whoever's hands; on the new one when it is published next."""
+    withdraw(ctx, case)
+    case.lease = None
+    case.pod, case.rule, case.because = pod, rule, because
+    clocks.promise(case, ctx.rulebook.tables.review)
 
 
-def _accept(
-    dossier: Dossier, event: Reviewed, ctx: Context, case: OpenCase, kind: CaseEventKind, saw: dict[str, str]
-) -> None:
-    case.version += 1
-    case.last_review = event.event_id
-    case_line(dossier, ctx, kind, event.event_id, case, actor=event.actor, saw=saw)
-    publish(dossier, ctx, case, dossier.enforcements[case.enforcement_id])
-
-
-def _reject(dossier: Dossier, event: Reviewed, ctx: Context, reason: ReviewRefusal, case: OpenCase | None) -> None:
-    saw = {"event": type(event).__name__, "expected_version": str(event.expected_version)}
-    kind = CaseEventKind.REVIEW_REJECTED
-    if case is None:
-        line(dossier, ctx, kind, event.event_id, case_id=event.case_id, actor=event.actor, reason=reason, saw=saw)
-    else:
-        case_line(dossier, ctx, kind, event.event_id, case, actor=event.actor, reason=reason, saw=saw)
+def _no_way_there(case: OpenCase, event: CaseReferred, tables: ReviewTables) -> Ruling | None:
+    if event.to_pod not in tables.calendars:
+        return Ruling(ReviewRefusal.UNKNOWN_POD, f"the pods are {', '.join(tables.calendars)}")
+    if event.to_pod == case.pod:
+        return Ruling(ReviewRefusal.SAME_POD)
+    people = tables.reviewers.get(event.to_pod)
+    if people is not None and people <= set(case.excluded):
+        return Ruling(ReviewRefusal.NOBODY_INDEPENDENT)
+    return None

@@ -1,8 +1,8 @@
 """Which pod judges a case: overrides, then the rulebook's ordered rules, then who speaks the language."""
 
-from processors.dossier import OpenCase
-from processors.priority import holds
-from processors.tables import FACTS, OverrideRule, Route, Tables
+from processors.conditions import FACTS, holds
+from processors.open_case import OpenCase
+from processors.tables import OverrideRule, Route, Tables
 
 _LANGUAGE = FACTS.index("language")
 
@@ -27,6 +27,8 @@ def _first_that_fits(
             because += f"; {stop.pod} lacks a skill"
         elif stop.languages is not None and facts[_LANGUAGE] not in stop.languages:
             because += f"; {stop.pod} does not read {case.language}"
+        elif stop.reviewers is not None and stop.reviewers <= set(case.excluded):
+            because += f"; {stop.pod} has nobody independent"
         else:
             return stop.pod, because
     return tables.default_pod, because + "; default"

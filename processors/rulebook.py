@@ -6,46 +6,27 @@ by the fixed rates under ``impact``: good enough to rank by, and the same on eve
 
 import hashlib
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, LiteralString, Self, cast
 
 import msgspec
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from processors.durations import DAY_MS, parse_duration_ms
+from processors.durations import DAY_MS
 from processors.rulebook_checks import CHECKS
+from processors.rulebook_parts import Conditions, DurationMs, Label, PodName, RuleConditions, Section, Share
+from processors.rulebook_review import AutomationRule, EvidenceStandard, Pod, Review, SecondReviewPolicy
 from processors.tables import Tables, compile_tables
-from schemas.vocabulary import Action, AppealFlag, Automation, Band, Category, TargetKind
+from schemas.vocabulary import Action, AppealFlag, Automation, Band
 
 STATUTORY_WINDOW_MS = 184 * DAY_MS
 """Six months at their longest, counted in days (DSA Art. 20(1): at least six months)."""
-
-DurationMs = Annotated[int, BeforeValidator(parse_duration_ms), Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-PodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
-Label = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 def _fault(kind: str, text: str, loc: tuple[int | str, ...], given: object = None) -> InitErrorDetails:
     custom = PydanticCustomError(cast("LiteralString", kind), cast("LiteralString", text))
     return InitErrorDetails(type=custom, loc=loc, input=given)
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Severity(Section):
@@ -107,25 +88,6 @@ class Urgency(Section):
     livestream: Share
 
 
-class Conditions(Section):
-    """All that is given must hold; of a list, any one."""
-
-    policies: frozenset[Label] | None = None
-    actions: frozenset[Action] | None = None
-    categories: frozenset[Category] | None = None
-    languages: frozenset[Label] | None = None
-    regions: frozenset[Label] | None = None
-    target_kinds: frozenset[TargetKind] | None = None
-    flags: frozenset[AppealFlag] | None = None
-    amount_at_least: Annotated[Decimal, Field(ge=0)] | None = None
-
-
-class RuleConditions(Conditions):
-    """Routing comes after ranking, so it may look at the band too."""
-
-    bands: frozenset[Band] | None = None
-
-
 class Override(Section):
     """Comes before the score; the first match that names a band, or a pod, decides it."""
 
@@ -164,13 +126,6 @@ class Intake(Section):
         return value
 
 
-class Review(Section):
-    """The length of a claim, and the regulatory time for a decision."""
-
-    lease: DurationMs
-    deadline: DurationMs
-
-
 class ReversalPolicy(Section):
     """How a directive without an answer is sent again."""
 
@@ -179,15 +134,6 @@ class ReversalPolicy(Section):
     longest_wait: DurationMs
     tries: Annotated[int, Field(ge=1, le=100)]
     jitter: Share
-
-
-class Pod(Section):
-    """A team of reviewers. No languages means all of them."""
-
-    name: PodName
-    languages: frozenset[Label] | None = None
-    skills: frozenset[Label] = frozenset()
-    substitute: PodName | None = None
 
 
 class RoutingRule(Section):
@@ -216,6 +162,9 @@ class Rulebook(Section):
     slack: Slack
     intake: Intake
     review: Review
+    evidence: tuple[EvidenceStandard, ...] = ()
+    second_review: SecondReviewPolicy | None = None
+    automation: tuple[AutomationRule, ...] = ()
     reversal: ReversalPolicy
     pods: Annotated[tuple[Pod, ...], Field(min_length=1)]
     routing: Annotated[tuple[RoutingRule, ...], Field(min_length=1)]

@@ -70,7 +70,16 @@ def reference_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
     for position, pod in enumerate(pods):
         if pod.get("name") in names[:position]:
             yield ("pods", position, "name"), f"a second pod is called {pod['name']!r}"
-    for section, keys in (("pods", ("substitute",)), ("routing", ("pod", "substitute")), ("overrides", ("pod",))):
+    named_in = (
+        ("pods", ("substitute",)),
+        ("routing", ("pod", "substitute")),
+        ("overrides", ("pod",)),
+        ("automation", ("pod",)),
+    )
+    lead = _map(raw.get("review")).get("lead_pod")
+    if isinstance(lead, str) and lead not in names:
+        yield ("review", "lead_pod"), f"no pod is called {lead!r}; the pods are {', '.join(names)}"
+    for section, keys in named_in:
         for position, item in enumerate(_list(raw.get(section))):
             for key in keys:
                 named = _map(item).get(key)
@@ -81,6 +90,18 @@ def reference_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
     for position, item in enumerate(_list(raw.get("overrides"))):
         if not _map(_map(item).get("when")):
             yield ("overrides", position, "when"), "an override without a condition would take every case"
+
+
+def name_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
+    """A standard, or a rule that may grant, is called by its name in cases and audit lines: none has another's."""
+    for section in ("evidence", "automation"):
+        names = [_map(item).get("name") for item in _list(raw.get(section))]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                yield (section, position, "name"), f"a second one is called {name!r}"
+    for position, item in enumerate(_list(raw.get("automation"))):
+        if not _map(_map(item).get("when")) and not _map(item).get("wrongfulness_at_least"):
+            yield ("automation", position, "when"), "a rule without a condition would take every case"
 
 
 def _cycle_faults(pods: list[Mapping[str, object]]) -> Iterator[Fault]:
@@ -104,7 +125,7 @@ def _last_rule_faults(rules: list[object]) -> Iterator[Fault]:
             yield ("routing", position), "the last rule must take every case that is left: no `when`, no `needs`"
 
 
-CHECKS = (severity_faults, weight_faults, band_faults, time_faults, reference_faults)
+CHECKS = (severity_faults, weight_faults, band_faults, time_faults, reference_faults, name_faults)
 """All of them; each takes the raw sections and yields its faults."""
 
 

@@ -9,24 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
+from processors.conditions import Test, compile_test
 from processors.durations import DAY_MS
+from processors.review_tables import ReviewTables, compile_review
 from schemas.vocabulary import Action, AppealFlag, Automation, Band
 
 if TYPE_CHECKING:
-    from processors.rulebook import Conditions, Prior, RoutingRule, Rulebook
-
-FACTS = ("policy", "action", "category", "language", "region", "target_kind", "band")
-"""What conditions can look at, in the order in which triage lays the facts out."""
-
-_FIELDS = ("policies", "actions", "categories", "languages", "regions", "target_kinds", "bands")
+    from processors.rulebook import Prior, RoutingRule, Rulebook
 
 
-class Test(Struct, frozen=True, gc=False):
-    """Compiled conditions: sets by position in `FACTS`, any of the flags, and a least amount."""
-
-    sets: tuple[tuple[int, frozenset[str]], ...]
-    flags: frozenset[AppealFlag] | None
-    amount_at_least: float | None
+NAMES = ("severity", "impact", "wrongfulness", "standing", "urgency", "vulnerability")
+"""The components, in the order in which they are added and shown."""
 
 
 class Stop(Struct, frozen=True, gc=False):
@@ -35,6 +28,8 @@ class Stop(Struct, frozen=True, gc=False):
     pod: str
     languages: frozenset[str] | None
     skilled: bool
+    reviewers: frozenset[str] | None
+    """Who works there, if the pod lists them."""
 
 
 class Route(Struct, frozen=True, gc=False):
@@ -77,7 +72,8 @@ class Tables(Struct, frozen=True, gc=False):
     digest: str
     severity: dict[Action, float]
     log_full_days: float
-    weights: tuple[float, float, float, float, float, float]
+    scale: tuple[tuple[str, float, float], ...]
+    """Component, its weight, and its thousandths of a point in a score of 1000, in the order of `NAMES`."""
     log_reach: float
     log_value: float
     log_amount: float
@@ -98,8 +94,7 @@ class Tables(Struct, frozen=True, gc=False):
     default_pod: str
     parking_ms: int
     window_ms: int
-    lease_ms: int
-    deadline_ms: int
+    review: ReviewTables
     retry_waits_ms: tuple[int, ...]
     """By attempt, before jitter: how long to wait for the answer to it."""
     retry_jitter: float
@@ -117,14 +112,7 @@ def compile_tables(book: "Rulebook") -> Tables:
         digest=book.digest,
         severity=dict(book.severity.actions),
         log_full_days=math.log1p(book.severity.full_duration / DAY_MS),
-        weights=(
-            weights.severity,
-            weights.impact,
-            weights.wrongfulness,
-            weights.standing,
-            weights.urgency,
-            weights.vulnerability,
-        ),
+        scale=tuple((name, weight := getattr(weights, name), 1_000_000 * weight) for name in NAMES),
         log_reach=math.log1p(book.impact.full_reach),
         log_value=math.log1p(book.impact.full_lifetime_value),
         log_amount=math.log1p(book.impact.full_amount),
@@ -136,7 +124,9 @@ def compile_tables(book: "Rulebook") -> Tables:
         urgency_half_ms=book.urgency.half,
         livestream_urgency=book.urgency.livestream,
         vulnerability=dict(book.vulnerability),
-        overrides=tuple(OverrideRule(rule.name, _test(rule.when), rule.band, rule.pod) for rule in book.overrides),
+        overrides=tuple(
+            OverrideRule(rule.name, compile_test(rule.when), rule.band, rule.pod) for rule in book.overrides
+        ),
         bands=bands,
         band_starts={start.band: start for start in bands},
         slack_ms=_slack(book.slack.at_zero, book.slack.at_full),
@@ -144,8 +134,7 @@ def compile_tables(book: "Rulebook") -> Tables:
         default_pod=book.routing[-1].pod,
         parking_ms=book.intake.parking_time,
         window_ms=book.intake.appeal_window,
-        lease_ms=book.review.lease,
-        deadline_ms=book.review.deadline,
+        review=compile_review(book),
         retry_waits_ms=_retry_waits(book),
         retry_jitter=book.reversal.jitter,
     )
@@ -177,15 +166,6 @@ def _prior(prior: "Prior") -> PriorRule:
     )
 
 
-def _test(when: "Conditions") -> Test:
-    values = [getattr(when, name, None) for name in _FIELDS]
-    return Test(
-        sets=tuple((position, frozenset(given)) for position, given in enumerate(values) if given is not None),
-        flags=when.flags,
-        amount_at_least=None if when.amount_at_least is None else float(when.amount_at_least),
-    )
-
-
 def _route(rule: "RoutingRule", book: "Rulebook") -> Route:
     pods = {pod.name: pod for pod in book.pods}
     stops: list[Stop] = []
@@ -193,6 +173,6 @@ def _route(rule: "RoutingRule", book: "Rulebook") -> Route:
     while name is not None and all(stop.pod != name for stop in stops):
         pod = pods[name]
         # A substitute is named by people who know what it can do: only its languages are asked for.
-        stops.append(Stop(name, pod.languages, bool(stops) or rule.needs <= pod.skills))
+        stops.append(Stop(name, pod.languages, bool(stops) or rule.needs <= pod.skills, pod.reviewers))
         name = rule.substitute if len(stops) == 1 and rule.substitute else pod.substitute
-    return Route(rule.name, _test(rule.when), tuple(stops))
+    return Route(rule.name, compile_test(rule.when), tuple(stops))

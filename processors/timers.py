@@ -1,21 +1,23 @@
-"""What comes due by itself: lease ends, parking times, ends of enforcements, deadlines, repeated directives.
+"""What comes due by itself: leases, waiting, evidence, both clocks, parking, ends of enforcements, repeated directives.
 
 Due times are data in the dossier, not callbacks: the earliest is kept in `Dossier.due`. Whatever is due is done before
 anything else happens to the dossier, in due order, so that the result does not depend on when the engine got round to
 firing. What came due long ago is done once, from now on, not once for each time it was missed.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from processors import clocks, overdue, review, waiting
 from processors.closing import settle
 from processors.context import Context
-from processors.dossier import Dossier, OpenCase
+from processors.dossier import Dossier
 from processors.intake import refuse_parked
-from processors.outbox import case_line
+from processors.open_case import OpenCase
 from processors.reversal import retry
-from processors.review import expire_claim
 from schemas.records import CaseId, Millis
-from schemas.vocabulary import CaseEventKind
+
+_NEVER = 1 << 62
 
 
 class _Due(NamedTuple):
@@ -24,31 +26,27 @@ class _Due(NamedTuple):
     at: int
     kind: str
     of: str
+    part: str = ""
 
 
-def reschedule(dossier: Dossier) -> None:
+def reschedule(dossier: Dossier, ctx: Context) -> None:
     """Set `Dossier.due` to the earliest timer, after anything may have changed."""
-    due: int | None = None
+    due = _NEVER
     for parked in dossier.parked:
-        if due is None or parked.until < due:
-            due = parked.until
+        due = min(due, parked.until)
+    share = ctx.rulebook.tables.review.warn_share
     for case in dossier.cases.values():
-        if case.lease is not None and (due is None or case.lease.until < due):
-            due = case.lease.until
-        if case.expires_at is not None and (due is None or case.expires_at < due):
-            due = case.expires_at
-        if not case.overdue and (due is None or case.due_at < due):
-            due = case.due_at
+        due = _earliest(case, share, due)
     for running in dossier.reversals.values():
-        if running.retry_at is not None and (due is None or running.retry_at < due):
+        if running.retry_at is not None and running.retry_at < due:
             due = running.retry_at
-    dossier.due = None if due is None else Millis(due)
+    dossier.due = None if due == _NEVER else Millis(due)
 
 
 def fire_due(dossier: Dossier, ctx: Context) -> None:
     """Do everything that is due at or before `ctx.now`."""
-    for item in sorted(due for due in _all(dossier) if due.at <= ctx.now):
-        cause = f"timer:{item.kind}:{item.of}:{item.at}"
+    for item in sorted(due for due in _all(dossier, ctx) if due.at <= ctx.now):
+        cause = f"timer:{item.kind}:{item.part or item.of}:{item.at}"
         if item.kind == "parking":
             for parked in [p for p in dossier.parked if p.appeal.appeal_id == item.of]:
                 refuse_parked(dossier, parked, ctx, cause)
@@ -56,29 +54,82 @@ def fire_due(dossier: Dossier, ctx: Context) -> None:
             retry(dossier, item.of, ctx, cause)
         else:
             case = dossier.cases.get(CaseId(item.of))
-            if case is not None:  # an earlier timer may have closed it
-                _fire_for_case(dossier, case, item.kind, ctx, cause)
+            # An earlier timer may have closed the case, or changed what it waits for.
+            if case is not None and any(due == item for due in _of_case(case, ctx.rulebook.tables.review.warn_share)):
+                _fire_for_case(dossier, case, item, ctx, cause)
 
 
-def _fire_for_case(dossier: Dossier, case: OpenCase, kind: str, ctx: Context, cause: str) -> None:
-    if kind == "lease":
-        expire_claim(dossier, case, ctx, cause)
-    elif kind == "deadline":
-        case.overdue = True
-        saw = {"due_at": str(case.due_at)}
-        case_line(dossier, ctx, CaseEventKind.DEADLINE_MISSED, cause, case, saw=saw)
-    else:
-        settle(dossier, case, dossier.enforcements[case.enforcement_id], ctx, cause)
+def _fire_for_case(dossier: Dossier, case: OpenCase, item: _Due, ctx: Context, cause: str) -> None:
+    match item.kind:
+        case "lease":
+            review.expire_claim(dossier, case, ctx, cause)
+        case "evidence":
+            waiting.evidence_overdue(dossier, case, item.part, ctx, cause)
+        case "waiting":
+            waiting.end_waiting(dossier, case, ctx, cause)
+        case "promise_warning":
+            overdue.warn_of_promise(dossier, case, ctx, cause)
+        case "promise":
+            overdue.miss_promise(dossier, case, ctx, cause)
+        case "deadline_warning":
+            overdue.warn_of_deadline(dossier, case, ctx, cause)
+        case "deadline":
+            overdue.miss_deadline(dossier, case, ctx, cause)
+        case "expiry":
+            settle(dossier, case, dossier.enforcements[case.enforcement_id], ctx, cause)
+        case other:
+            raise AssertionError(f"no timer is called {other}")
 
 
-def _all(dossier: Dossier) -> list[_Due]:
-    due = [_Due(parked.until, "parking", parked.appeal.appeal_id) for parked in dossier.parked]
+def _all(dossier: Dossier, ctx: Context) -> Iterator[_Due]:
+    for parked in dossier.parked:
+        yield _Due(parked.until, "parking", parked.appeal.appeal_id)
+    share = ctx.rulebook.tables.review.warn_share
     for case in dossier.cases.values():
-        if case.lease is not None:
-            due.append(_Due(case.lease.until, "lease", case.case_id))
-        if case.expires_at is not None:
-            due.append(_Due(case.expires_at, "expiry", case.case_id))
-        if not case.overdue:
-            due.append(_Due(case.due_at, "deadline", case.case_id))
-    due += [_Due(r.retry_at, "retry", key) for key, r in dossier.reversals.items() if r.retry_at is not None]
+        yield from _of_case(case, share)
+    for key, running in dossier.reversals.items():
+        if running.retry_at is not None:
+            yield _Due(running.retry_at, "retry", key)
+
+
+def _of_case(case: OpenCase, share: float) -> Iterator[_Due]:
+    of = case.case_id
+    if case.lease is not None:
+        yield _Due(case.lease.until, "lease", of)
+    if case.expires_at is not None:
+        yield _Due(case.expires_at, "expiry", of)
+    for request in case.requests:
+        yield _Due(request.due_at, "evidence", of, request.request_id)
+    if case.waiting is not None:
+        yield _Due(case.waiting.until, "waiting", of)
+    else:  # the work clock stands still while the case waits
+        if not case.warned and case.warn_at:  # cases stored before there were warnings have none
+            yield _Due(case.warn_at, "promise_warning", of)
+        if not case.promise_missed:
+            yield _Due(case.promised_at, "promise", of)
+    if not case.due_warned:
+        yield _Due(clocks.due_warning_at(case, share), "deadline_warning", of)
+    if not case.overdue:
+        yield _Due(case.due_at, "deadline", of)
+
+
+def _earliest(case: OpenCase, share: float, due: int) -> int:
+    """The earliest of `due` and the case's timers: the times of `_of_case`, without its names, on every event."""
+    if case.lease is not None and case.lease.until < due:
+        due = case.lease.until
+    if case.expires_at is not None and case.expires_at < due:
+        due = case.expires_at
+    for request in case.requests:
+        due = min(due, request.due_at)
+    if case.waiting is not None:
+        due = min(due, case.waiting.until)
+    else:
+        if not case.warned and case.warn_at and case.warn_at < due:
+            due = case.warn_at
+        if not case.promise_missed and case.promised_at < due:
+            due = case.promised_at
+    if not case.due_warned and (warning := clocks.due_warning_at(case, share)) < due:
+        due = warning
+    if not case.overdue and case.due_at < due:
+        due = case.due_at
     return due

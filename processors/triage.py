@@ -1,23 +1,36 @@
 """Triage: overrides, rank and route of a case, at its opening and when what the user is charged with changes."""
 
+from processors import clocks, standards
+from processors.automation import matching
+from processors.conditions import holds
 from processors.context import Context
-from processors.dossier import Dossier, OpenCase
+from processors.dossier import Dossier
 from processors.on_file import Enforcement
+from processors.open_case import OpenCase
 from processors.outbox import CASES, case_line
-from processors.priority import amount_at_stake, holds, rank
+from processors.priority import amount_at_stake, rank
+from processors.review import drop_claim
+from processors.review_tables import Rule
 from processors.routing import route
-from schemas.vocabulary import CaseEventKind, CaseState
+from schemas.vocabulary import CaseEventKind
 
 
-def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> None:
-    """Rank and route the case by what is on file now; nothing is published."""
+def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Rule | None:
+    """Rank and route the case by what is on file now; nothing is published. Returns the automation rule that holds."""
     tables = ctx.rulebook.tables
     amount = amount_at_stake(e, tables)
     facts = (e.policy, e.action, e.category, _primary(case.language), case.region, e.target_kind)
     overrides = [rule for rule in tables.overrides if holds(rule.test, facts, case.flags, amount)]
     rank(dossier, case, e, overrides, tables)
-    route(case, (*facts, case.band), amount, overrides, tables)
+    banded = (*facts, case.band)
+    route(case, banded, amount, overrides, tables)
+    rule = matching(case, banded, amount, tables.review)
+    if rule is not None and rule.pod is not None:
+        case.pod, case.rule, case.because = rule.pod, rule.name, f"automation rule {rule.name}"
+    case.standard = standards.choose(banded, case.flags, amount, tables.review)
+    clocks.promise(case, tables.review)
     case.digest = tables.digest
+    return rule
 
 
 def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
@@ -27,9 +40,7 @@ def triage_again(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context,
     if case.pod == was:
         return
     ctx.emit(CASES + was, case.case_id, None)
-    if case.lease is not None:
-        case.lease = None
-        case.state = CaseState.QUEUED
+    drop_claim(case)
     saw = {"from": was, "rule": case.rule, "because": case.because}
     case_line(dossier, ctx, CaseEventKind.CASE_REROUTED, cause, case, saw=saw)
 

@@ -47,12 +47,20 @@ def time(value: int, path: str) -> str:
     if not MIN_TIME_MS <= value < MAX_TIME_MS:
         raise EncodeError(f"{path} is {value}, must be ms in [{MIN_TIME_MS}, {MAX_TIME_MS})")
     low, middle, high = value & 0x1FFF, (value >> 13) & 0x3FFF, value >> 27
-    if high < len(_PAIRS):  # until 2039
-        return _PAIRS[low << 1] + _PAIRS[middle] + _ENDS[high]
-    return zigzag(value)
+    if high >= len(PAIRS):  # from 2039 on
+        return zigzag(value)
+    rest = PAIRS[middle] + _ENDS[high]
+    if value & ~0x1FFF >= MIN_TIME_MS and value | 0x1FFF < MAX_TIME_MS and len(TIMES) < _KEPT:
+        TIMES[value >> 13] = rest
+    return PAIRS[low << 1] + rest
 
 
-_PAIRS: Final = tuple(chr(n & 0x7F | MORE) + chr(n >> 7 | MORE) for n in range(1 << 14))
+PAIRS: Final = tuple(chr(n & 0x7F | MORE) + chr(n >> 7 | MORE) for n in range(1 << 14))
+TIMES: Final[dict[int, str]] = {}
+"""By time without its last 13 bits (8 s): the rest of its bytes. A writer looks here first; all are in bounds."""
+REALS: Final[dict[float, str]] = {}
+"""The same for numbers: most are weights and shares of few digits. Never 0, which has two signs and one hash."""
+_KEPT: Final = 1 << 14
 _ENDS: Final = tuple(chr(n & 0x7F | MORE) + chr(n >> 7) for n in range(1 << 14))
 """Fourteen bits at once; the last two bytes of a six-byte number carry its end mark."""
 
@@ -95,7 +103,10 @@ def real(value: float, path: str) -> str:
     """A finite number in binary64."""
     if value - value:  # NaN and the infinities only
         raise EncodeError(f"{path} is {value}, must be finite")
-    return _double(value).decode("latin-1")
+    piece = _double(value).decode("latin-1")
+    if value and len(REALS) < _KEPT:
+        REALS[value] = piece
+    return piece
 
 
 class Symbols(dict[str | None, str]):

@@ -28,7 +28,10 @@ from schemas.pieces import (
     COUNTS,
     MAX_LONG,
     NUMBERS,
+    PAIRS,
+    REALS,
     SMALL,
+    TIMES,
     Symbols,
     amount,
     lengths,
@@ -96,8 +99,11 @@ class _WriterSource:
             "matching": matching,
             "number": number,
             "numbers": NUMBERS,
+            "pairs": PAIRS,
             "real": real,
+            "reals": REALS.get,
             "time": time,
+            "times": TIMES.get,
             "wide": wide,
         }
 
@@ -214,14 +220,14 @@ def _scalar(node: nodes.Primitive, shape: shapes.Type, of: str, path: str) -> st
         case "boolean", _, shapes.BoolType():
             return f"flags[{of}]"
         case "long", "timestamp-millis", shapes.IntType():
-            return f"time({of}, {path!r})"
+            return f"(pairs[(t & 8191) << 1] + h if (h := times((t := {of}) >> 13)) else time(t, {path!r}))"
         case "long", _, shapes.IntType(gt=None, lt=None):
             least = -MAX_LONG - 1 if shape.ge is None else shape.ge
             most = MAX_LONG if shape.le is None else shape.le
             small = f"numbers[{of}] if {max(least, 0)} <= {of} < {min(SMALL, most + 1)}"
             return f"({small} else number({of}, {least}, {most}, {path!r}))"
         case "double", _, shapes.FloatType(gt=None, lt=None, ge=None, le=None):
-            return f"real({of}, {path!r})"
+            return f"(reals({of}) or real({of}, {path!r}))"
         case "bytes", "decimal", shapes.DecimalType():
             return f"amount({of}, {node.scale}, {10**node.precision}, {path!r})"
         case _:

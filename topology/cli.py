@@ -190,6 +190,46 @@ def replay(
         raise typer.Exit(Exit.DEFECT)
 
 
+@app.command()
+def simulate(
+    rulebook: Annotated[Path, typer.Option(help="The new rulebook.")],
+    against: Annotated[Path | None, typer.Option(help="The old one; by default the one in force.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="CSV, JSON lines or Avro, instead of the input topics; needs --mapping.")
+    ] = None,
+    mapping: Annotated[str | None, typer.Option(help="A packaged mapping's name (dmca), or a file.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, jsonl or avro, if the suffix does not say.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="Compare only appeals answered from then on (UTC).")] = None,
+    until: Annotated[str | None, typer.Option(help="Compare only appeals answered before then (UTC).")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Examples of each kind of difference.")] = 5,
+    json: Annotated[Path | None, typer.Option(help="Write all differences here as JSON.")] = None,
+    fail_on_change: Annotated[bool, typer.Option("--fail-on-change", help="Exit with 1 if anything differs.")] = False,
+) -> None:
+    """Show what a new rulebook would have done with recorded inputs, next to the old one. Writes to no topic.
+
+    Exit codes: 0 done; 1 with --fail-on-change, some appeal fares differently; 2 misconfigured.
+    """
+    from topology.replay.rows import parse_format  # noqa: PLC0415
+    from topology.simulate.command import Wanted, parse_window  # noqa: PLC0415
+    from topology.simulate.command import simulate as simulate_books  # noqa: PLC0415
+
+    settings = settings_or_exit()
+    wanted = Wanted(
+        rulebook=rulebook,
+        against=against,
+        file=file,
+        mapping=mapping,
+        form=parse_format(file_format),
+        window=parse_window(since, until),
+        examples=examples,
+        json=json,
+    )
+    if simulate_books(wanted, settings, console).comparison.differs and fail_on_change:
+        raise typer.Exit(Exit.DEFECT)
+
+
 @dlq.command("list")
 def dlq_list(
     topic: Annotated[str | None, typer.Option(help="Only those of this input topic.")] = None,

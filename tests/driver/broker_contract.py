@@ -114,6 +114,17 @@ class BrokerContract:
     def world(self) -> World:
         raise NotImplementedError
 
+    # --- topics -----------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("partitions", [1, 3])
+    def test_the_partitions_of_a_topic_are_counted(self, world, partitions):
+        assert world.offsets.partition_count(world.topic(partitions), WAIT_S) == partitions
+
+    def test_a_topic_that_is_not_there_has_no_count_but_an_error(self, world):
+        with pytest.raises(KafkaException) as raised:
+            world.offsets.partition_count(f"{world.topic()}-gone", WAIT_S)
+        assert raised.value.args[0].code() in (KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART)
+
     # --- visibility (rules 4 and 5) ----------------------------------------------------------------------------
 
     def test_records_of_an_open_transaction_are_seen_only_after_the_commit(self, world):

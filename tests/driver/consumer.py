@@ -263,6 +263,11 @@ class MemoryOffsets:
             logs = [self._broker.log(topic, p) for p in partitions]
             return {log.partition: (log.start, log.high_watermark) for log in logs}
 
+    def partition_count(self, topic: str, timeout: float) -> int:
+        with self._broker.lock, self._broker.faults.around("partition_count"):
+            self._broker.log(topic, 0)
+            return self._broker.partitions(topic)
+
 
 def _message(record: Record) -> Message:
     return Message(

@@ -17,7 +17,7 @@ from tests.driver.producer import MemoryProducer
 from tests.driver.store import MemoryStore
 from topology.engine.definition import EngineConfig, FoldApp
 from topology.engine.loop import Worker
-from topology.engine.state import DUE_BYTES
+from topology.engine.state import DUE_BYTES, RESERVED
 from topology.engine.transaction import Step
 
 S = TypeVar("S")
@@ -148,16 +148,33 @@ class Driver(Generic[S]):
             raw |= self.store.dossiers(partition)
         return self._decoded(raw)
 
+    def shared(self) -> dict[tuple[int, bytes], bytes | None]:
+        """What the engine keeps for a whole partition, by partition and reserved key, from the changelog."""
+        records = self.read(self.app.changelog)
+        return {(r.partition, r.key): r.value for r in records if r.key and r.key.startswith(RESERVED)}
+
+    def stored_shared(self) -> dict[tuple[int, bytes], bytes | None]:
+        """The same as the store holds it."""
+        return {
+            (partition, key): value
+            for partition in range(self.partitions)
+            for key, value in self.store.dossiers(partition).items()
+            if key.startswith(RESERVED)
+        }
+
     def outcome(self, *topics: str) -> dict[str, list]:
         """All that a run leaves for others, to compare with another run's: records by topic, and the states."""
         names = (*topics, *map(self.app.dead_letters, self.app.inputs))
         outcome: dict[str, list] = {topic: told(self.read(topic)) for topic in names}
         outcome["states"] = sorted((key, self.app.encode_state(state)) for key, state in self.states().items())
+        outcome["shared"] = sorted(self.shared().items())
         return outcome
 
     def _decoded(self, raw: dict[bytes, bytes | None]) -> dict[str, S]:
         return {
-            key.decode(): self.app.decode_state(value[DUE_BYTES:]) for key, value in raw.items() if value is not None
+            key.decode(): self.app.decode_state(value[DUE_BYTES:])
+            for key, value in raw.items()
+            if value is not None and not key.startswith(RESERVED)
         }
 
     # --- processes --------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ TOLD_AS = {
 }
 """Lines of which the user is told, and as what."""
 CHECKPOINT = b"\0checkpoint"
+ALLOWANCES = b"\0allowances"
+"""Compared like a dossier: the changelog keeps it too."""
 
 
 class Fault(NamedTuple):

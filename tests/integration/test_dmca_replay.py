@@ -8,7 +8,6 @@ import io
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -16,6 +15,7 @@ from rich.console import Console
 
 from schemas.codec import Codec
 from schemas.records import AppellantNotice, Case, CaseEvent
+from tests.takedowns import DAY_MS, EVENTS, File, millis, needs_takedowns, owners, refusals_of
 from topology.cluster import Cluster
 from topology.replay.command import Wanted, replay, through
 from topology.replay.mapping_file import load_mapping
@@ -24,68 +24,11 @@ from topology.replay.plan import survey
 from topology.settings import Settings
 from topology.topics import load_register
 
-EVENTS = Path(__file__).parents[2].parent / "shared" / "data" / "dmca_events.csv"
-DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 PARKING_MS = 7 * DAY_MS
-WINDOW_MS = 184 * DAY_MS
 FIRST_MS, LAST_MS = 1_293_840_000_000, 1_672_531_200_000  # 2011 to 2022
 
-pytestmark = pytest.mark.skipif(
-    not EVENTS.exists(), reason=f"the takedown data is not at {EVENTS}: see data/README.md beside the project"
-)
-
-
-# --- what must come out: plain Python on the file ----------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Expected:
-    """One appeal of one account against one notice."""
-
-    row: str
-    user: str
-    notice: str
-    at: int
-    shared: bool
-    """The notice hit the account."""
-    early: bool
-    """The notice was published after the appeal."""
-
-
-class File:
-    """The rows, and the appeals in them."""
-
-    def __init__(self):
-        with EVENTS.open(newline="") as file:
-            self.rows = list(csv.DictReader(file))
-        self.by_id = {row["notice_id"]: row for row in self.rows}
-        self.place = {row["notice_id"]: place for place, row in enumerate(self.rows)}
-        self.appeals = [appeal for row in self.of("counternotice") for appeal in self._appeals(row)]
-
-    def of(self, *kinds):
-        return [row for row in self.rows if row["kind"] in kinds]
-
-    def _appeals(self, row):
-        answered = split(row["answers_notice_id"])
-        shared = [(n, u) for n in answered for u in split(self.by_id[n]["owner_hashes"]) if u in owners(row)]
-        pairs = shared or [(n, u) for n in answered or [""] for u in owners(row)]
-        for notice, user in pairs:
-            early = bool(notice) and self.place[notice] > self.place[row["notice_id"]]
-            yield Expected(row["notice_id"], user, notice, millis(row["published_at"]), bool(shared), early)
-
-
-def split(cell):
-    return [part for part in cell.split(";") if part]
-
-
-def owners(row):
-    return split(row["owner_hashes"])
-
-
-def millis(text):
-    at = datetime.fromisoformat(text)
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+pytestmark = needs_takedowns
 
 
 # --- what comes out: two runs over real servers ------------------------------------------------------------------
@@ -267,29 +210,8 @@ def test_the_exact_duplicate_is_recognised(file, ends):
 
 
 def test_refusals_are_those_that_the_dates_of_the_file_give(file, ends):
-    """Too late, lifted before, said before: plain arithmetic on dates of the file."""
-    lifted = {}
-    for row in file.of("retraction", "reversal"):
-        for notice in split(row["answers_notice_id"]):
-            hit = owners(file.by_id[notice])
-            for user in set(owners(row) or hit) & set(hit):
-                lifted.setdefault((notice, user), (millis(row["ts_date"]), millis(row["published_at"])))
-    said = set()
-    for appeal in file.appeals:
-        if not appeal.shared:
-            continue
-        about = (appeal.notice, appeal.user)
-        submitted = millis(file.by_id[appeal.row]["ts_date"])
-        expected = None
-        if submitted - millis(file.by_id[appeal.notice]["ts_date"]) > WINDOW_MS:
-            expected = "untimely"
-        elif about in lifted and lifted[about][0] <= submitted and lifted[about][1] <= appeal.at:
-            # Lifted before it was written, and known when it came; else there is a case, which the lift closes.
-            expected = "already_reversed"
-        elif about in said:
-            expected = "duplicate"
+    for appeal, expected in refusals_of(file):
         assert [line.reason for line in final(lines_of(ends, appeal))] == [expected], appeal
-        said.add(about)
 
 
 def test_every_lifted_or_withdrawn_case_is_closed(file, run):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.driver.checks import assert_each_once
+from tests.topology import spending
 from tests.topology.ledger import INPUTS, OUT, Sent, add, assert_chains, id_of, ledger
 from tests.topology.worker import Running
 from topology.engine import clients
 from topology.engine.definition import EngineConfig
 from topology.engine.redis_store import RedisStore, connect
-from topology.engine.state import DUE_BYTES
+from topology.engine.state import DUE_BYTES, RESERVED
 
 _GUARD_S = 180
 _PARTITIONS = 4
@@ -34,6 +36,10 @@ class World:
         self.app = ledger(f"{prefix}.")
         self.sent: list[Sent] = []
         self.booked: list[tuple[str, bytes]] = []
+        self.outputs: list[tuple[int, bytes]] = []
+        """(partition, value) of the same."""
+        self.shared: dict[tuple[int, bytes], bytes] = {}
+        """What the changelog holds for each partition as a whole."""
         self._kafka = {"bootstrap.servers": bootstrap, "log_level": 0}
         self._ids = itertools.count(1)
         self._rng = random.Random(7)
@@ -47,11 +53,13 @@ class World:
         self._reader = clients.changelog_reader(self._kafka, group=f"{prefix}-check")
         self._reader.assign([TopicPartition(f"{prefix}.{OUT}", p, 0) for p in range(_PARTITIONS)])
 
-    def send(self, count, keys=2_000):
-        for _ in range(count):
+    def send(self, count, keys=2_000, spend=None):
+        """`spend` gives, by name, the limit of an allowance and which of the events, every n-th, ask for it."""
+        for n in range(count):
+            asks = {name: limit for name, (limit, every) in (spend or {}).items() if n % every == 0}
             event = Sent(f"user-{self._rng.randrange(keys)}", next(self._ids), self._rng.randint(1, 99))
             topic = self.app.inputs[self._rng.randrange(len(INPUTS))]
-            value = add(event.amount, id=event.id)
+            value = add(event.amount, id=event.id, **({"spend": asks} if asks else {}))
             while True:
                 try:
                     self._writer.produce(topic, value, event.key.encode())
@@ -68,9 +76,16 @@ class World:
             self._read(0.1)
             assert time.monotonic() < end, f"{len(self.booked)} of {booked} bookings"
 
+    def wait_until(self, condition):
+        end = time.monotonic() + _GUARD_S
+        while not condition():
+            time.sleep(0.05)
+            assert time.monotonic() < end
+
     def _read(self, timeout):
         messages = [m for m in self._reader.consume(5_000, timeout) if m.error() is None]
         self.booked += [(m.key().decode(), m.value()) for m in messages]
+        self.outputs += [(m.partition(), m.value()) for m in messages]
         return messages
 
     def check(self):
@@ -98,7 +113,9 @@ class World:
         newest, self._owner, ended = {}, {}, set()
         while len(ended) < _PARTITIONS:
             for m in reader.consume(5_000, 1.0):
-                if m.error() is None:
+                if m.error() is None and m.key().startswith(RESERVED):
+                    self.shared[m.partition(), m.key()] = m.value()
+                elif m.error() is None:
                     newest[m.key().decode()] = m.value()
                     self._owner[m.key().decode()] = m.partition()
                 elif m.error().code() == KafkaError._PARTITION_EOF:
@@ -113,6 +130,8 @@ class World:
             for p in range(_PARTITIONS):
                 keys = [key for key in changelog if self._owner[key] == p]
                 stored |= dict(zip(keys, store.read({p: [key.encode() for key in keys]})[p][1], strict=True))
+                shared = [key for q, key in self.shared if q == p]
+                assert store.read({p: shared})[p][1] == [self.shared[p, key] for key in shared]
                 store.reset(p)
             return stored
 
@@ -164,6 +183,31 @@ def test_a_worker_killed_again_and_again_in_the_middle_of_20_000_records_leaves_
     with world.running("0"):
         world.wait_for(20_000)
     world.check()
+
+
+@pytest.mark.rule(5)
+def test_two_workers_of_which_one_is_killed_give_an_allowance_exactly_as_far_as_the_inputs_ask_for_it(world):
+    limits = {"grants": 40, "coupons": 16_000}
+    asks = {"grants": (limits["grants"], 400), "coupons": (limits["coupons"], 1)}
+    with world.running("0") as first:
+        process = world.process("1")
+        world.wait_until(lambda: len(first.worker.partitions) == _PARTITIONS // 2)
+        for number in range(3):
+            world.send(8_000, spend=asks)
+            # So many that the second worker is at them too, and is not done.
+            world.wait_for(8_000 * number + 4_500)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            if number < 2:
+                process = world.process("1")
+        with world.running("1"):
+            world.wait_for(24_000)
+    world.check()
+
+    answers = spending.answers(world.outputs)
+    spending.assert_spent(answers, {p: raw for (p, _), raw in world.shared.items()}, limits, _PARTITIONS)
+    given = Counter(answer.name for answer in answers if answer.granted)
+    assert given >= Counter(limits), "each partition was asked for more than its share, so nothing may be left"
 
 
 @pytest.mark.rule(3)

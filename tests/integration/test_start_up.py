@@ -245,7 +245,7 @@ def test_a_broker_that_does_not_answer_is_told_within_bounds_and_hides_nothing_e
 
 
 @pytest.mark.rule(1)
-@pytest.mark.parametrize("events", [3_000], ids=["busy"])
+@pytest.mark.parametrize("events", [0, 3_000], ids=["idle", "busy"])
 def test_of_two_workers_under_one_slot_one_gives_way_and_says_why(installation, events):
     feed = installation.flow(workload(events, seed=31), seconds=5)
     first = installation.start()

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, Self
 
 import psutil
 import redis
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from schemas import records as r
@@ -196,7 +196,15 @@ class Installation:
         )
 
     def owners(self) -> set[str]:
-        """Members of the group that hold partitions."""
+        """Members of the group that hold partitions; none while the broker cannot tell.
+
+        A fresh broker makes the topic of the groups' offsets when it is first asked. An admin client that asks then
+        waits out its whole time-out, or never ends; the group's own consumer asks again by itself, so it goes first.
+        """
+        try:
+            self.committed()
+        except KafkaException:
+            return set()
         future = self.admin.describe_consumer_groups([self.name])[self.name]
         return {member.member_id for member in future.result().members if member.assignment.topic_partitions}
 

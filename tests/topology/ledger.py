@@ -34,13 +34,20 @@ class Account(msgspec.Struct):
     fired: int = 0
     fuse: bool = False
     """Its timer raises."""
+    later: dict[str, int] = {}
+    """What its timer spends: limits by name."""
+    granted: int = 0
+    """Units that it was given."""
 
 
 _ids = itertools.count(1)
 
 
 def add(amount: int = 1, **more: Any) -> bytes:
-    """An event. `wait=ms` sets a timer; `fault=` one of "before", "after", "poison", "encode", "fuse"."""
+    """An event. `wait=ms` sets a timer; `fault=` one of "before", "after", "poison", "encode", "fuse".
+
+    `spend={name: limit}` asks for a unit of each allowance at once, `later={…}` when the timer fires.
+    """
     return json.dumps({"id": next(_ids), "add": amount} | more).encode()
 
 
@@ -72,7 +79,7 @@ def _handle(account: Account, event: dict[str, Any], ctx: FoldContext) -> None:
     if "timer" in event:
         account.dues = [due for due in account.dues if due > ctx.now]
         account.fired += 1
-        ctx.emit(OUT, account.name, {"timer": ctx.now, "total": account.total})
+        ctx.emit(OUT, account.name, {"timer": ctx.now, "total": account.total} | _spend(account, account.later, ctx))
         if account.fuse:
             raise ValueError("the fuse blew")
         return
@@ -84,13 +91,24 @@ def _handle(account: Account, event: dict[str, Any], ctx: FoldContext) -> None:
     account.fuse = account.fuse or fault == "fuse"
     if "wait" in event:
         account.dues = [*account.dues, ctx.now + event["wait"]]
-    ctx.emit(OUT, account.name, {"id": event["id"], "count": account.count, "total": account.total, "now": ctx.now})
+    account.later = event.get("later", account.later)
+    booked = {"id": event["id"], "count": account.count, "total": account.total, "now": ctx.now}
+    ctx.emit(OUT, account.name, booked | _spend(account, event.get("spend", {}), ctx))
     if fault == "after":
         raise ValueError("refused after half the work")
     if fault == "poison":
         raise Poison("too_much", f"add: {event['add']} is too much")
     if fault == "encode":
         ctx.emit(OUT, account.name, {"no": object()})
+
+
+def _spend(account: Account, limits: dict[str, int], ctx: FoldContext) -> dict[str, Any]:
+    """What the output tells of it: nothing when nothing was asked for."""
+    if not limits:
+        return {}
+    granted = {name: ctx.spend(name, limit) for name, limit in limits.items()}
+    account.granted += sum(granted.values())
+    return {"granted": granted}
 
 
 def _encode(record: dict[str, Any]) -> bytes:
@@ -191,3 +209,4 @@ def assert_exactly_once(driver: Driver, sent: list[Sent]) -> None:
     states = driver.states()
     assert {key: (state.count, state.total) for key, state in states.items() if state.count} == totals
     assert driver.stored_states() == states
+    assert driver.stored_shared() == driver.shared()

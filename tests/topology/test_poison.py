@@ -7,7 +7,7 @@ import pytest
 from tests.driver import START_MS, Driver
 from tests.driver.faults import abortable
 from tests.topology.ledger import INPUTS, OUT, add, assert_exactly_once, booked_ids, fill, fired, ledger
-from topology.engine import deadletter
+from topology.engine import allowance, deadletter
 from topology.engine.definition import ClockKind
 from topology.engine.errors import Poison, Retriable, TooManyDeadLetters
 from topology.engine.transaction import Step
@@ -21,6 +21,7 @@ _CASES = {
     "empty key": ((b"", add(id=1), START_MS), deadletter.NULL_KEY, "Poison"),
     "key that is not UTF-8": ((b"\xff\xfe", add(id=1), START_MS), deadletter.BAD_KEY, "Poison"),
     "key with a leading NUL": ((b"\0checkpoint", add(id=1), START_MS), deadletter.BAD_KEY, "Poison"),
+    "key of the engine's own": ((allowance.KEY, add(id=1), START_MS), deadletter.BAD_KEY, "Poison"),
     "time of 1970": ((b"ann", add(id=1), 1_000), deadletter.IMPLAUSIBLE_TIME, "Poison"),
     "time of 2200": ((b"ann", add(id=1), 7_258_118_400_000), deadletter.IMPLAUSIBLE_TIME, "Poison"),
     "no time at all": ((b"ann", add(id=1), -1), deadletter.IMPLAUSIBLE_TIME, "Poison"),

@@ -10,9 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.driver import Driver
 from tests.driver.faults import abortable, fenced_in_callback, kafka, refused, store_down, timed_out
 from tests.topology.ledger import INPUTS, OUT, Sent, add, assert_exactly_once, fired, ledger
+from tests.topology.spending import DAY_MS, assert_all_spent_right, assert_never_more, told
 from topology.engine.transaction import Step
 
 _SLOTS = ("0", "1", "2")
+_LIMITS = {"grants": 9, "coupons": 2, "late": 4}
+_ASKS = st.sets(st.sampled_from(["grants", "coupons"])).map(lambda names: {n: _LIMITS[n] for n in sorted(names)})
 _KAFKA_CALLS = ["flush", "send_offsets_to_transaction", "commit_transaction", "produce"]
 _READS = ["committed", "bounds", "reader.consume"]
 
@@ -52,19 +55,24 @@ class History(RuleBasedStateMachine):
             dead_letters_in_a_row=10_000,
         )
 
-    @rule(topic=st.sampled_from(INPUTS), keys=st.lists(st.integers(0, 7), min_size=1, max_size=8), armed=st.booleans())
-    def send(self, topic, keys, armed):
+    @rule(
+        topic=st.sampled_from(INPUTS),
+        keys=st.lists(st.integers(0, 7), min_size=1, max_size=8),
+        armed=st.booleans(),
+        spend=_ASKS,
+    )
+    def send(self, topic, keys, armed, spend):
         for n in keys:
             event = Sent(f"user-{n}", len(self.sent) + 1, len(self.sent) % 7 + 1)
-            more = {"wait": 1_000_000} if armed else {}
+            more = {"wait": 1_000_000, "later": {"late": _LIMITS["late"]}} if armed else {}
             if armed:
                 self.armed[event.key] = self.armed.get(event.key, 0) + 1
-            self.driver.send(topic, event.key, add(event.amount, id=event.id, **more))
+            self.driver.send(topic, event.key, add(event.amount, id=event.id, spend=spend, **more))
             self.sent.append(event)
 
-    @rule(key=st.integers(0, 7), fault=st.sampled_from(["before", "after", "poison", "encode"]))
-    def send_bad(self, key, fault):
-        self.driver.send(INPUTS[0], f"user-{key}", add(50, id=-1, fault=fault))
+    @rule(key=st.integers(0, 7), fault=st.sampled_from(["before", "after", "poison", "encode"]), spend=_ASKS)
+    def send_bad(self, key, fault, spend):
+        self.driver.send(INPUTS[0], f"user-{key}", add(50, id=-1, fault=fault, spend=spend))
         self.bad += 1
 
     @rule(times=st.integers(1, 12), slot=st.sampled_from(_SLOTS))
@@ -89,6 +97,10 @@ class History(RuleBasedStateMachine):
     def evict(self, slot):
         if slot in self.driver.workers:
             self.driver.evict(slot)
+
+    @rule()
+    def sleep_over_midnight(self):
+        self.driver.advance(DAY_MS)
 
     @rule()
     def rebalance(self):
@@ -128,6 +140,11 @@ class History(RuleBasedStateMachine):
             keys = [(r.key, r.value) for r in self.driver.read(OUT) if r.value and b'"id"' in r.value]
             assert len(keys) == len(set(keys))
 
+    @invariant()
+    def no_more_is_given_than_there_is_at_any_moment(self):
+        if hasattr(self, "driver"):
+            assert_never_more(told(self.driver), _LIMITS)
+
     def teardown(self):
         if not hasattr(self, "driver"):
             return
@@ -137,13 +154,15 @@ class History(RuleBasedStateMachine):
                 driver.crash(slot)
             driver.start(slot)
         driver.run()
-        driver.advance(10_000_000)
+        driver.advance(DAY_MS)
+        self.send(INPUTS[0], range(8), armed=False, spend=_LIMITS)
         driver.run()
         driver.crash("1")
         driver.start("1")
         driver.rebalance()
         driver.run()
         assert_exactly_once(driver, self.sent)
+        assert_all_spent_right(driver, _LIMITS)
         assert len(driver.dead_letters()) == self.bad
         assert {key for key, _ in fired(driver)} == set(self.armed)
 

@@ -2,21 +2,34 @@
 
 from dataclasses import dataclass, field
 
+import yaml
 from hypothesis import strategies as st
 
 from processors.fold import TOPIC_OF, handle
 from processors.rulebook import Rulebook
 from schemas.records import CaseEvent, InputRecord, TimerFired
 from tests.unit import test_random_histories as histories
-from tests.unit.builders import HOUR, RULEBOOK, T0, USER, Life
+from tests.unit.builders import HOUR, PACKAGED_RULEBOOK, RULEBOOK, T0, USER, Life, a_rulebook
 from topology.audit.lines import Head, Place, Placed
 from topology.audit.replay import Input
-from topology.rulebook_file import PACKAGED, parse_rulebook
+from topology.rulebook_file import PACKAGED
 
-OTHER_BOOK = parse_rulebook(
-    PACKAGED.read_text(encoding="utf-8").replace("lease: 30min", "lease: 20min").replace("parking: 7d", "parking: 2d")
+_REVIEW = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))["review"]
+OTHER_BOOK = a_rulebook(
+    review={**_REVIEW, "lease": "20min", "warn_at": 0.2},
+    automation=[
+        {
+            "name": "small things",
+            "when": {"actions": ["warning", "fee", "suspension"]},
+            "wrongfulness_at_least": 0.0,
+            "do": "grant",
+            "daily_cap": 1,
+            "audit_share": 0.2,
+        }
+    ],
 )
-BOOKS = {book.digest: book for book in (RULEBOOK, OTHER_BOOK)}
+"""Leases and warnings at other times, second reviews, and a rule that grants one appeal a day."""
+BOOKS = {book.digest: book for book in (RULEBOOK, PACKAGED_RULEBOOK, OTHER_BOOK)}
 TOPICS = ("enforcement.events", "appeal.events", "review.events", "resolution.acks")
 
 steps = histories._steps

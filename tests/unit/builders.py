@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import yaml
+
 from processors import ids
-from processors.dossier import Dossier, OpenCase
+from processors.dossier import Dossier
 from processors.fold import encode_dossier, handle, new_dossier
+from processors.open_case import OpenCase
 from processors.rulebook import Rulebook
 from schemas.records import (
     AppealId,
@@ -58,14 +61,23 @@ from schemas.vocabulary import (
     Source,
     TargetKind,
 )
-from topology.rulebook_file import load_rulebook
+from topology.rulebook_file import PACKAGED, load_rulebook
 
-RULEBOOK = load_rulebook()
+PACKAGED_RULEBOOK = load_rulebook()
 USER = UserId("u-1")
 T0 = 1_760_000_000_000
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+
+def a_rulebook(**sections: Any) -> Rulebook:
+    """The packaged rulebook with these sections in place of its own."""
+    return Rulebook.model_validate({**yaml.safe_load(PACKAGED.read_text(encoding="utf-8")), **sections})
+
+
+RULEBOOK = a_rulebook(second_review=None, evidence=[], automation=[])
+"""One person decides, on whatever evidence: for tests that are about something else."""
 
 _numbers = itertools.count(1)
 
@@ -248,9 +260,21 @@ class Life:
     now: int = T0
     dossier: Dossier = field(default_factory=lambda: new_dossier(USER))
     out: list[Emission] = field(default_factory=list)
+    allowance: int | None = None
+    """What `spend` gives of each name a day, whatever limit it is asked with; none: the limit."""
+    spent: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Units by name and day since 1970."""
 
     def emit(self, topic: str, key: str, record: Record | None) -> None:
         self.out.append(Emission(topic, key, record))
+
+    def spend(self, name: str, limit: int) -> bool:
+        account = name, self.now // DAY
+        used = self.spent.get(account, 0)
+        if used >= (limit if self.allowance is None else self.allowance):
+            return False
+        self.spent[account] = used + 1
+        return True
 
     def send(self, event: InputRecord, at: int | None = None) -> list[Emission]:
         """Fold one input at its own time (or later, never back), and give what it emitted."""

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from processors.fold import TOPIC_OF, decode_dossier, encode_dossier, handle
 from processors.growth import FULL_ENFORCEMENTS
 from schemas.records import CaseEvent, EnforcementId, InputRecord, Millis, TimerFired
-from schemas.vocabulary import AckStatus, CaseEventKind
+from schemas.vocabulary import AckStatus, Action, CaseEventKind
 from tests.unit.audits import BOOKS, OTHER_BOOK, Audited, at_random, lived, many_lines, steps
 from tests.unit.builders import (
     DAY,
     HOUR,
     MINUTE,
+    PACKAGED_RULEBOOK,
     RULEBOOK,
     T0,
     USER,
@@ -54,8 +55,13 @@ def test_every_life_comes_out_identical_when_it_is_folded_again(taken: Any) -> N
     assert outcome.lines == len(audited.life.lines())
 
 
-@given(taken=steps, books=st.sampled_from([[RULEBOOK, OTHER_BOOK], [OTHER_BOOK, RULEBOOK, OTHER_BOOK]]))
-@settings(max_examples=150, deadline=None)
+@given(
+    taken=steps,
+    books=st.sampled_from(
+        [[RULEBOOK, OTHER_BOOK], [OTHER_BOOK, PACKAGED_RULEBOOK], [OTHER_BOOK, RULEBOOK, PACKAGED_RULEBOOK, OTHER_BOOK]]
+    ),
+)
+@settings(max_examples=300, deadline=None)
 def test_life_comes_out_identical_when_the_rulebook_changed_in_the_middle(taken: Any, books: Any) -> None:
     audited = lived(taken, books)
     outcome = again(audited)
@@ -133,6 +139,19 @@ def test_input_that_writes_no_line_does_not_look_at_the_clock_and_commutes_with_
     lived(taken, audited=Watched())
 
 
+def test_allowance_that_was_used_up_is_used_up_when_the_life_is_folded_again() -> None:
+    """The third appeal came when others had spent it: the audit says so, and nothing else does."""
+    for allowance in (0, 1, 2, 3):
+        audited = Audited(Life(OTHER_BOOK, allowance=allowance))
+        for number in range(3):
+            key = EnforcementId(f"e-{number}")
+            audited.fold(an_enforcement(enforcement_id=key, action=Action.WARNING, policy="spam"), T0 + number)
+            audited.fold(an_appeal(appeal_id=f"a-{number}", enforcement_id=key), T0 + HOUR + number)
+        withheld = [line for line in audited.life.lines(CaseEventKind.GRANT_WITHHELD) if line.reason == "daily_cap"]
+        assert len(withheld) == 3 - allowance
+        assert again(audited).difference is None
+
+
 def test_life_with_silent_inputs_of_every_topic_and_timers_between_its_lines_comes_out_identical() -> None:
     audited = Audited()
     audited.fold(a_profile(), T0)
@@ -148,7 +167,8 @@ def test_life_with_silent_inputs_of_every_topic_and_timers_between_its_lines_com
     audited.fold(a_profile(), T0 + 3 * HOUR + 1)
     audited.fold(TimerFired(USER, Millis(T0 + 200 * DAY)), T0 + 200 * DAY)
     assert CaseEventKind.CLAIM_EXPIRED in audited.life.kinds()
-    assert sum(map(len, audited.inputs)) > 2 * len(audited.life.lines())
+    causes = {line.cause_id for line in audited.life.lines() if not line.cause_id.startswith("timer:")}
+    assert (sum(map(len, audited.inputs)), len(causes)) == (11, 2)
     outcome = again(audited)
     assert (outcome.difference, outcome.lines) == (None, len(audited.life.lines()))
 

@@ -11,7 +11,7 @@ import pytest
 
 from schemas import records as r
 from schemas.vocabulary import AckStatus, CaseEventKind, NoticeKind, Operation, Outcome, TargetKind
-from tests.integration.checker import CHECKPOINT, Arrived, Sent, View, faults
+from tests.integration.checker import ALLOWANCES, CHECKPOINT, Arrived, Sent, View, faults
 from tests.unit import builders
 
 Kind = CaseEventKind
@@ -111,7 +111,7 @@ def a_world() -> tuple[Sent, Arrived]:
 
 
 def a_view() -> View:
-    newest = {b"u-1": DUE + b"one", b"u-2": NO_DUE + b"two"}
+    newest = {b"u-1": DUE + b"one", b"u-2": NO_DUE + b"two", ALLOWANCES: NO_DUE + b"{}"}
     return View(
         newest=newest,
         next_offset=9,
@@ -232,6 +232,8 @@ BREAKS: dict[str, tuple[Callable[[Arrived], object], set[str]]] = {
     "a dossier missing in Redis": (lambda a: a.views[0].hash.pop(b"u-2"), {"redis_missing"}),
     "a dossier too many in Redis": (lambda a: a.views[0].hash.update({b"u-9": b"x"}), {"redis_too_many"}),
     "a dossier different in Redis": (lambda a: a.views[0].hash.update({b"u-2": b"x"}), {"redis_differs"}),
+    "allowances missing in Redis": (lambda a: a.views[0].hash.pop(ALLOWANCES), {"redis_missing"}),
+    "allowances different in Redis": (lambda a: a.views[0].hash.update({ALLOWANCES: b"x"}), {"redis_differs"}),
     "an empty Redis": (
         lambda a: (a.views[0].hash.clear(), a.views[0].timers.clear()),
         {"checkpoint", "redis_missing", "timer"},

@@ -68,7 +68,7 @@ def picture(scene: Scene, width: int, height: int) -> list[str]:
     return console.export_text().rstrip("\n").split("\n")
 
 
-@pytest.mark.parametrize(("width", "height"), [(100, 40), (140, 50), (96, 39), (96, 36), (80, 24), (72, 24)])
+@pytest.mark.parametrize(("width", "height"), [(100, 40), (140, 50), (96, 40), (96, 37), (80, 24), (72, 24)])
 def test_picture_fits_and_tells_the_essentials(scene, width, height):
     lines = picture(scene, width, height)
     assert len(lines) <= height

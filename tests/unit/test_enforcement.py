@@ -114,8 +114,8 @@ def test_reviewer_who_amended_loses_the_claim_and_is_excluded() -> None:
 
 def test_lift_makes_an_open_case_moot_when_nothing_remains() -> None:
     life = after(an_enforcement(), an_appeal(), a_lift())
-    assert life.lines()[-1].outcome is Outcome.MOOT
-    assert life.lines()[-1].reason == "lifted"
+    assert life.lines(CaseEventKind.CASE_DECIDED)[-1].outcome is Outcome.MOOT
+    assert life.lines(CaseEventKind.CASE_DECIDED)[-1].reason == "lifted"
     assert life.on_pods() == {}
     assert life.orders() == []
 
@@ -126,13 +126,13 @@ def test_lift_with_a_strike_left_keeps_the_case_open_until_the_strike_goes_too()
     assert life.lines()[-1].reason == "lifted_with_remains"
     assert life.on_pods()
     life.send(a_lift(at=T0 + 3 * HOUR, strikes_expunged=True))
-    assert life.lines()[-1].outcome is Outcome.MOOT
+    assert life.lines(CaseEventKind.CASE_DECIDED)[-1].outcome is Outcome.MOOT
 
 
 def test_lift_of_a_hold_releases_it_so_no_money_remains() -> None:
     hold = an_effect(EffectKind.PAYOUT_STATUS, amount=euros("100"))
     life = after(an_enforcement(action=Action.PAYOUT_HOLD, effects=[hold]), an_appeal(), a_lift())
-    assert life.lines()[-1].outcome is Outcome.MOOT
+    assert life.lines(CaseEventKind.CASE_DECIDED)[-1].outcome is Outcome.MOOT
 
 
 def test_partly_returned_money_still_counts() -> None:
@@ -167,7 +167,8 @@ def test_end_of_a_suspension_makes_the_open_case_moot() -> None:
     life = after(an_enforcement(ends_at=T0 + DAY), an_appeal())
     assert life.wait_until(T0 + DAY - 1) == []
     life.wait_until(T0 + DAY)
-    assert (life.lines()[-1].outcome, life.lines()[-1].reason) == (Outcome.MOOT, "expired")
+    [line] = life.lines(CaseEventKind.CASE_DECIDED)
+    assert (line.outcome, line.reason) == (Outcome.MOOT, "expired")
 
 
 def test_end_of_a_suspension_with_a_strike_left_keeps_the_case_open() -> None:
@@ -181,7 +182,7 @@ def test_amendment_that_moves_the_end_moves_the_timer() -> None:
     life = after(an_enforcement(ends_at=T0 + DAY), an_appeal(), an_amendment(ends_at=T0 + 5 * DAY))
     assert life.wait_until(T0 + 2 * DAY) == []
     life.wait_until(T0 + 5 * DAY)
-    assert life.lines()[-1].outcome is Outcome.MOOT
+    assert life.lines(CaseEventKind.CASE_DECIDED)[-1].outcome is Outcome.MOOT
 
 
 def test_older_profile_is_ignored() -> None:

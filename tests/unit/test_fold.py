@@ -11,24 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from processors import codec, refusal, review
-from processors.dossier import (
-    Counts,
-    Decided,
-    Dossier,
-    Immunity,
-    Lease,
-    Note,
-    OpenCase,
-    Order,
-    Parked,
-    Part,
-    Reversal,
-    Tally,
-)
+from processors import codec, deciding, refusal
+from processors.dossier import Counts, Dossier, Immunity, Order, Parked, Reversal, Tally
 from processors.errors import DossierUnreadableError, ImpossibleInputError, UnknownRecordError
 from processors.fold import HANDLERS, TOPIC_OF, decode_dossier, encode_dossier, handle, new_dossier, next_due
 from processors.on_file import Enforcement, Exhibit, FiledEffect, Lift, Profile, Sum
+from processors.open_case import Decided, Lease, Note, OpenCase, Part, Proposed, Request, Waiting
 from schemas.records import (
     INPUT_RECORDS,
     AppealId,
@@ -49,8 +37,10 @@ from schemas.vocabulary import (
     CaseEventKind,
     CaseState,
     Category,
+    DismissalReason,
     EffectKind,
     EvidenceKind,
+    EvidenceSupplier,
     Ground,
     Operation,
     Outcome,
@@ -97,7 +87,7 @@ def test_tables_over_closed_lists_are_total() -> None:
     assert set(RULEBOOK.tables.severity) == set(Action) - {Action.UNKNOWN}
     assert set(RULEBOOK.tables.band_starts) == set(Band) - {Band.UNKNOWN}
     assert set(RULEBOOK.tables.vulnerability) == set(AppealFlag) - {AppealFlag.UNKNOWN}
-    assert Outcome.UNKNOWN not in review.REVIEWERS_OUTCOMES
+    assert Outcome.UNKNOWN not in deciding.REVIEWERS_OUTCOMES
 
 
 def test_new_dossier_is_empty_and_small() -> None:
@@ -120,7 +110,7 @@ def test_closed_case_is_kept_short() -> None:
 def everything() -> Dossier:
     """A dossier in which every field of every part has a value of its own."""
     euros = Sum(Decimal("12.3400"), "EUR")
-    exhibit = Exhibit("x-1", EvidenceKind.VIDEO, "s3://x-1", "00ff")
+    exhibit = Exhibit("x-1", EvidenceKind.VIDEO, "s3://x-1", "00ff", EvidenceSupplier.SPECIALIST)
     return Dossier(
         user_id=USER,
         seq=7,
@@ -206,6 +196,45 @@ def everything() -> Dossier:
                 expires_at=Millis(T0 + 8),
                 overdue=True,
                 last_review="ev-2",
+                warn_at=Millis(T0 + 10),
+                warned=True,
+                promise_missed=True,
+                due_warned=True,
+                waiting=Waiting(Millis(T0), Millis(T0 + 11), capped=True),
+                paused_ms=12,
+                paused_work_ms=13,
+                handling_ms=14,
+                standard="takedown notices",
+                requests=[
+                    Request(
+                        "q-1",
+                        [EvidenceKind.LICENCE],
+                        1,
+                        EvidenceSupplier.APPELLANT,
+                        Millis(T0),
+                        Millis(T0 + 15),
+                        "s3://note",
+                    )
+                ],
+                waived=[EvidenceKind.NOTICE],
+                proposal=Proposed(
+                    "ev-5",
+                    ReviewerId("r-3"),
+                    Outcome.DISMISSED,
+                    Millis(T0),
+                    "s3://reasons",
+                    "4",
+                    ["x-1"],
+                    DismissalReason.ABUSIVE,
+                    "other rule",
+                ),
+                triggers=["severity"],
+                second_since=Millis(T0 + 16),
+                blind=True,
+                returns=1,
+                guidance_ref="s3://guidance",
+                disputed=True,
+                escalated=True,
             )
         },
         decided={CaseId("c-0"): Decided(AppealId("a-0"), Outcome.OVERTURNED, 4, "ev-3", confirmed=True)},

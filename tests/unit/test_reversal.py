@@ -245,7 +245,11 @@ def test_mild_action_without_effects_is_confirmed_at_once() -> None:
     life = decided(action=Action.WARNING, effects=[], strikes=1)
     assert (order_of(life).directives, order_of(life).strikes_expunged) == ([], 1)
     assert len(life.confirmations()) == 1
-    assert life.kinds()[-2:] == [CaseEventKind.REVERSAL_ORDERED, CaseEventKind.REVERSAL_CONFIRMED]
+    assert life.kinds()[-3:] == [
+        CaseEventKind.REVERSAL_ORDERED,
+        CaseEventKind.REVERSAL_CONFIRMED,
+        CaseEventKind.CASE_CLOSED,
+    ]
     assert life.dossier.reversals == {}
     assert life.dossier.due is None
 

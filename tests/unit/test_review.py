@@ -2,9 +2,9 @@
 
 import pytest
 
+from processors.deciding import REVIEWERS_OUTCOMES
 from processors.errors import UnknownSymbolError
 from processors.reasons import ReviewRefusal
-from processors.review import REVIEWERS_OUTCOMES
 from schemas.records import InputRecord
 from schemas.vocabulary import CaseEventKind, CaseState, NoticeKind, Outcome, Redress
 from tests.unit.builders import (

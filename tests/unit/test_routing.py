@@ -77,7 +77,7 @@ def test_rule_whose_pod_lacks_a_skill_goes_to_the_substitute_of_the_rule() -> No
 
 
 def test_case_that_nobody_fits_goes_to_the_default_pod() -> None:
-    pods = [{"name": "narrow", "languages": ["fr"]}, {"name": "general"}, {"name": "child-safety"}]
+    pods = [{"name": "narrow", "languages": ["fr"]}, {"name": "general"}, {"name": "child-safety"}, {"name": "lead"}]
     rules = [{"name": "first", "when": {"policies": ["spam"]}, "pod": "narrow"}, _LAST]
     book = type(RULEBOOK).model_validate({**_raw(), "pods": pods, "routing": rules})
     case = _under(book, {"policy": "spam"})

@@ -36,8 +36,9 @@ def test_packaged_rulebook_is_valid() -> None:
         "accounts",
         "child-safety",
         "legal",
+        "lead",
     ]
-    assert sum(book.tables.weights) == pytest.approx(1)
+    assert sum(weight for _, weight, _ in book.tables.scale) == pytest.approx(1)
     assert book.tables.default_pod == "general"
 
 
@@ -137,7 +138,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_other_file_is_read(tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text(TEXT.replace("lease: 30min", "lease: 10min"), encoding="utf-8")
-    assert load_rulebook(other).tables.lease_ms == 10 * MINUTE_MS
+    assert load_rulebook(other).tables.review.lease_ms == 10 * MINUTE_MS
 
 
 def test_digest_names_the_content_not_the_layout() -> None:

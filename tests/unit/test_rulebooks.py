@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.builders import RULEBOOK
+from tests.unit.builders import PACKAGED_RULEBOOK
 from topology.rulebook_file import PACKAGED, load_rulebook_file
 from topology.rulebooks import KeptRulebooks, RulebookNotKept, proven
 
@@ -16,9 +16,9 @@ def test_text_is_kept_beside_the_book_and_gives_it_again() -> None:
 
 
 def test_rulebook_is_found_by_its_digest_and_parsed_once() -> None:
-    kept = KeptRulebooks({RULEBOOK.digest: TEXT})
-    assert kept(RULEBOOK.digest).digest == RULEBOOK.digest
-    assert kept(RULEBOOK.digest) is kept(RULEBOOK.digest)
+    kept = KeptRulebooks({PACKAGED_RULEBOOK.digest: TEXT})
+    assert kept(PACKAGED_RULEBOOK.digest).digest == PACKAGED_RULEBOOK.digest
+    assert kept(PACKAGED_RULEBOOK.digest) is kept(PACKAGED_RULEBOOK.digest)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_rulebook_is_found_by_its_digest_and_parsed_once() -> None:
 )
 def test_text_that_is_not_what_was_kept_is_refused(text: bytes, told: str) -> None:
     with pytest.raises(RulebookNotKept, match=told):
-        KeptRulebooks({RULEBOOK.digest: text})(RULEBOOK.digest)
+        KeptRulebooks({PACKAGED_RULEBOOK.digest: text})(PACKAGED_RULEBOOK.digest)
 
 
 def test_rulebook_that_is_not_there_is_named() -> None:

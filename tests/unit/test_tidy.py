@@ -35,8 +35,15 @@ WORLDLY = {
     "urllib",
     "warnings",
 }
-CALLS = {"open", "print", "input", "exec", "eval", "breakpoint", "hash", "id", "globals", "uuid1", "uuid4"}
-"""`hash` and `id` differ between processes."""
+DATES = {"calendar.py", "review_tables.py", "rulebook_review.py"}
+"""May handle dates that they are given; what asks for today's is among the calls."""
+CALLS = {
+    *("open", "print", "input", "exec", "eval", "breakpoint", "globals"),
+    *("hash", "id", "uuid1", "uuid4"),  # differ between processes
+    *("now", "today", "utcnow"),
+}
+PACKAGE_DATA = {("calendar.py", "open")}
+"""Time zones are read from a package that is pinned, not from the machine."""
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)
@@ -49,6 +56,8 @@ def test_module_imports_only_what_is_pure(module: Path) -> None:
             names = [node.module or ""]
         for name in names:
             top = name.partition(".")[0]
+            if top == "datetime" and module.name in DATES:
+                continue
             assert top not in WORLDLY, f"{module.name}:{node.lineno} imports {name}"
             assert top in ALLOWED or top in sys.stdlib_module_names, f"{module.name}:{node.lineno} imports {name}"
 
@@ -58,7 +67,8 @@ def test_module_calls_nothing_that_depends_on_the_process_or_the_world(module: P
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
-            assert called not in CALLS, f"{module.name}:{node.lineno} calls {called}()"
+            allowed = (module.name, called) in PACKAGE_DATA
+            assert allowed or called not in CALLS, f"{module.name}:{node.lineno} calls {called}()"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.name)

@@ -84,7 +84,7 @@ def replay(
     difference = None
     try:
         while done < len(lines):
-            for line in life.up_to(lines[done]):
+            for line in life.up_to(lines, done):
                 _compare(done + 1, lines[done] if done < len(lines) else None, line)
                 done += 1
     except _DiffersError as exc:
@@ -108,13 +108,14 @@ class _Life:
         self._dossier: Dossier = new_dossier(user_id)
         self._ctx: ReplayContext | None = None
 
-    def up_to(self, line: CaseEvent) -> list[CaseEvent]:
-        """Fold what leads to this line; all lines that are written by it, at least one.
+    def up_to(self, lines: Sequence[CaseEvent], at: int) -> list[CaseEvent]:
+        """Fold what leads to the line at this position; all lines that are written by it, at least one.
 
         Raises:
             _DiffersError: nothing leads to this line, or no line is written.
         """
-        ctx = self._expect(line)
+        line = lines[at]
+        ctx = self._expect(lines, at)
         missing = self._not_there(line)
         cause = None
         if not line.cause_id.startswith(TIMER):
@@ -127,14 +128,15 @@ class _Life:
             while self.folded[topic] < count - (topic == cause):
                 self._silent(ctx, topic, line)
         if cause is None:
-            self._fold(ctx, TimerFired(self._dossier.user_id, line.occurred_at), line.occurred_at, line, line.cause_id)
+            self._timer(ctx, line)
         else:
-            self._next(ctx, cause, line.occurred_at, line)
+            self._input(ctx, cause, line.occurred_at, line)
         if not ctx.lines:
             raise _DiffersError(Difference(line.seq, "nothing writes this line again", line))
         return ctx.lines
 
-    def _expect(self, line: CaseEvent) -> ReplayContext:
+    def _expect(self, lines: Sequence[CaseEvent], at: int) -> ReplayContext:
+        line = lines[at]
         try:
             book = self._rulebook(line.rulebook_digest)
         except RulebookNotKept as exc:
@@ -143,7 +145,7 @@ class _Life:
         ctx = self._ctx
         if ctx is None:
             ctx = self._ctx = ReplayContext(book)
-        ctx.expect(line, book)
+        ctx.expect(lines, at, book)
         return ctx
 
     def _not_there(self, line: CaseEvent) -> str | None:
@@ -167,34 +169,36 @@ class _Life:
         return None
 
     def _silent(self, ctx: ReplayContext, topic: int, line: CaseEvent) -> None:
-        """Fold an input that wrote no line, at the time of its record if that fits between the lines around it."""
+        """Fold an input that wrote no line, at the time of its record if that lies between the lines around it."""
         at = max(ctx.now, min(self._inputs[topic][self.folded[topic]].at, line.occurred_at))
-        while (due := self._dossier.due) is not None and due <= at:
-            if not self._fired_silently(ctx, due, line):
-                # A timer that writes a line has its own time, in the audit: it was not set off by this input.
-                at = max(ctx.now, due - 1)
-                break
-        self._next(ctx, topic, at, line)
+        self._input(ctx, topic, at, line)
 
-    def _fired_silently(self, ctx: ReplayContext, due: int, line: CaseEvent) -> bool:
+    def _input(self, ctx: ReplayContext, topic: int, at: int, line: CaseEvent) -> None:
+        found = self._inputs[topic][self.folded[topic]]
+        self.folded[topic] += 1
+        due = self._dossier.due
+        if due is not None and due <= at and not self._fired_silently(ctx, at, line):
+            # A timer that writes a line is in the audit, with its own time: it was not set off by this input.
+            self._dossier.due = None
+        ctx.now = at
+        _handle(self._dossier, found.record, ctx, line, str(found.place))
+
+    def _fired_silently(self, ctx: ReplayContext, at: int, line: CaseEvent) -> bool:
         """Fire what is due, unless that writes a line."""
         scratch = ReplayContext(ctx.rulebook)
-        scratch.now = due
+        scratch.now = at
         dossier = decode_dossier(encode_dossier(self._dossier))
-        _handle(dossier, TimerFired(dossier.user_id, Millis(due)), scratch, line, f"the timer due at {due}")
+        _handle(dossier, TimerFired(dossier.user_id, Millis(at)), scratch, line, f"the timers due by {at}")
         if scratch.lines:
             return False
         self._dossier = dossier
         return True
 
-    def _next(self, ctx: ReplayContext, topic: int, at: int, line: CaseEvent) -> None:
-        found = self._inputs[topic][self.folded[topic]]
-        self.folded[topic] += 1
-        self._fold(ctx, found.record, at, line, str(found.place))
-
-    def _fold(self, ctx: ReplayContext, event: InputRecord | TimerFired, at: int, line: CaseEvent, what: str) -> None:
-        ctx.now = at
-        _handle(self._dossier, event, ctx, line, what)
+    def _timer(self, ctx: ReplayContext, line: CaseEvent) -> None:
+        ctx.now = line.occurred_at
+        # The audit says that it fired; when the dossier is due hangs on the rulebook that was in force before, too.
+        self._dossier.due = line.occurred_at
+        _handle(self._dossier, TimerFired(self._dossier.user_id, line.occurred_at), ctx, line, line.cause_id)
 
 
 def _handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: ReplayContext, line: CaseEvent, what: str) -> None:

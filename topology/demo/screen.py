@@ -14,7 +14,7 @@ from topology.demo import rates
 from topology.demo.scene import Scene
 from topology.demo.workers import FIRST_WAIT
 
-WIDE = (96, 39)
+WIDE = (96, 40)
 """Columns and lines from which on the large picture fits."""
 SMALL = (72, 20)
 """Below this there are lines instead of a picture."""

@@ -1,5 +1,6 @@
 """The exactly-once loop: a pure fold over co-partitioned topics, its state in Redis, its truth in Kafka.
 
 Read the modules in this order: `definition` (what an application gives), `loop` (the seven steps of a batch),
-`batch` (steps 1 to 3), `transaction` (steps 4 to 6), `redis_store` (step 7), `restore` (how state comes back).
+`batch` (steps 1 to 3), `transaction` (steps 4 to 6), `redis_store` (step 7), `restore` (how state comes back),
+`allowance` (what the events of a partition share).
 """

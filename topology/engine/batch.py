@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import Message
 
 from topology.engine import deadletter
+from topology.engine.allowance import Allowances
 from topology.engine.definition import ClockKind, EngineConfig, FoldApp
 from topology.engine.errors import Poison, Retriable
 from topology.engine.merge import Taken
@@ -93,6 +94,7 @@ class Fold(Generic[S]):
         self._limit.record(good=self._good_since, bad_run=0)
         for partition, dirty in batch.dirty.items():
             batch.writes[partition] = self._encode_states(partition, dirty.values())
+            batch.writes[partition] += _allowances(partition).writes()
         for partition, records in batch.records.items():
             self._offsets(partition, records)
 
@@ -100,6 +102,7 @@ class Fold(Generic[S]):
         """Fold one partition: due timers and records in the order of time."""
         batch = self._batch
         ctx = self._ctx
+        ctx.allowances = _allowances(partition)
         overlay = batch.overlay[partition]
         horizon = batch.horizons[partition]
         dirty = batch.dirty.setdefault(partition, {})
@@ -135,7 +138,7 @@ class Fold(Generic[S]):
                 )
             found = overlay.get(key)
             if found is None:
-                raise Poison(deadletter.BAD_KEY, f"the key {key[:64]!r} is not UTF-8; inputs are keyed by user_id")
+                raise Poison(deadletter.BAD_KEY, f"the key {key[:64]!r} is no user_id: not UTF-8, or begins with NUL")
             event = self._app.decode(topic, found.name, message.value())
             entry = found
             self._apply(entry, event)
@@ -144,6 +147,8 @@ class Fold(Generic[S]):
         except Exception as exc:  # noqa: BLE001 - rule 7: whatever one record does, the next one is processed
             self._poison(message, partition, entry, exc)
             return
+        if self._ctx.allowances.answers:
+            self._ctx.allowances.keep()
         dirty[key] = entry
         due = self._app.next_due(entry.state)
         if due != entry.due:
@@ -168,7 +173,7 @@ class Fold(Generic[S]):
                 physical, value = app.encode(topic, record)
                 encoded.append((physical, ANY_PARTITION, name.encode(), value, now, None))
             self._batch.outputs.extend(encoded)
-        entry.log.append((event, ctx.now))
+        entry.log.append((event, ctx.now, ctx.allowances.answers))
 
     def _load(self, entry: Entry) -> S:
         raw = entry.raw
@@ -177,16 +182,20 @@ class Fold(Generic[S]):
     def _undo(self, entry: Entry) -> None:
         """Give a state back what it was before the event that raised.
 
-        The fold is pure, so folding the batch's earlier events of the key again, with nothing emitted, is exact.
-        It costs something only when a handler raises; a snapshot before each event would cost always.
+        The fold is pure, so folding the batch's earlier events of the key again, with nothing emitted and each
+        `spend` answered as the first time, is exact. It costs something only when a handler raises; a snapshot
+        before each event would cost always.
         """
         entry.state = self._load(entry)
         ctx = self._ctx
         now = ctx.now
-        for event, at in entry.log:
+        ctx.allowances.give_back()
+        for event, at, answers in entry.log:
             ctx.now = at
             ctx.emitted = []
+            ctx.allowances.repeat(answers)
             self._app.handle(entry.state, event, ctx)
+        ctx.allowances.repeat(None)
         ctx.now = now
 
     def _poison(self, message: Message, partition: Partition, entry: Entry | None, exc: Exception) -> None:
@@ -234,6 +243,8 @@ class Fold(Generic[S]):
                 del self._batch.outputs[emitted:], entry.log[folded:]
                 self._poison_timer(partition, entry, due, exc)
                 continue
+            if ctx.allowances.answers:
+                ctx.allowances.keep()
             dirty[key] = entry
             entry.due = self._app.next_due(entry.state)
             timers.set(key, entry.due)
@@ -287,3 +298,9 @@ class Fold(Generic[S]):
             (topic, partition.number, partition.positions.get(topic, 0), partition.clock_ms)
             for topic in sorted(ends or {0})
         )
+
+
+def _allowances(partition: Partition) -> Allowances:
+    if partition.allowances is None:
+        raise AssertionError(f"partition {partition.number} is folded without what it has spent: step 2 reads it")
+    return partition.allowances

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from confluent_kafka import Consumer, IsolationLevel, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
@@ -43,7 +43,7 @@ class NoMetrics:
 
 
 class BrokerOffsets:
-    """Asks for the ends of partitions, by the isolation level that rule 4(b) needs.
+    """Asks about partitions, and for their ends by the isolation level that rule 4(b) needs.
 
     A `read_committed` consumer's watermarks answer the last stable offset, which can hide a transaction that has
     committed already, because markers reach partitions at different moments (KAFKA-10167).
@@ -63,6 +63,13 @@ class BrokerOffsets:
             )
             ends.append({tp.partition: future.result().offset for tp, future in futures.items()})
         return {p: (ends[0][p], ends[1][p]) for p in partitions}
+
+    def partition_count(self, topic: str, timeout: float) -> int:
+        """See `ports.Offsets.partition_count`."""
+        found = self._admin.list_topics(topic, timeout=timeout).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
 
 
 def consumer(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from topology.engine.allowance import Allowances
+
 S = TypeVar("S")
 
 
@@ -22,15 +24,26 @@ class ClockKind(Enum):
 class FoldContext:
     """What a handler may see and do besides its dossier. Reused for every event; keep no reference to it."""
 
-    __slots__ = ("emitted", "now")
+    __slots__ = ("allowances", "emitted", "now")
 
     def __init__(self) -> None:
         self.now = 0
+        self.allowances = Allowances(None, partition=0, partitions=1)
+        """The running partition's; outside the engine, a context has each allowance to itself."""
         self.emitted: list[tuple[str, str, Any]] = []
 
     def emit(self, topic: str, key: str, record: Any) -> None:  # noqa: ANN401 - the application's own type
         """Publish `record` (None: a tombstone) under `key` on a topic of the application."""
         self.emitted.append((topic, key, record))
+
+    def spend(self, name: str, limit: int) -> bool:
+        """Take one unit of the allowance `name` for the UTC day of `now`; False when none is left.
+
+        `limit` is for the whole installation and day. Each partition has a fixed share of it, so that its events
+        alone decide the answer, and the sum never exceeds the limit; a partition with little to do leaves some of
+        its share unused. Names come from a small set: all that were spent on a day are written whenever one is.
+        """
+        return self.allowances.spend(name, limit, self.now)
 
 
 @dataclass(frozen=True, kw_only=True)

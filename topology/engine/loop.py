@@ -199,6 +199,7 @@ class Worker(Generic[S]):
         partition = self._partitions[number]
         partition.positions = dict(restored.positions)
         partition.clock_ms = restored.clock_ms
+        partition.partition_count = restored.partition_count
         for due, key in restored.timers:
             partition.timers.set(key, due)
         self._committer.checkpoints[number] = restored.checkpoint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from topology.engine.allowance import Allowances
 from topology.engine.merge import Merge
 from topology.engine.state import Cache
 from topology.engine.timers import Timers
@@ -31,10 +32,12 @@ class Partition:
     """One partition of all inputs, with its state."""
 
     __slots__ = (
+        "allowances",
         "cache",
         "clock_ms",
         "merge",
         "number",
+        "partition_count",
         "paused_inputs",
         "positions",
         "status",
@@ -47,6 +50,10 @@ class Partition:
         self.status = Status.ASSIGNED
         self.cache = Cache(cached_states)
         self.timers = Timers()
+        self.partition_count = 0
+        """How many partitions share an allowance."""
+        self.allowances: Allowances | None = None
+        """What its events have spent; None until the first batch reads it."""
         self.clock_ms = 0
         """Highest event time folded; kept in the metadata of the committed offsets, so it survives a restart."""
         self.positions: dict[int, int] = {}
@@ -68,6 +75,7 @@ class Partition:
         self.move(Status.ASSIGNED)
         self.cache.clear()
         self.timers = Timers()
+        self.allowances = None
         self.merge = Merge(len(self.merge.lanes))
         self.positions = {}
         self.paused_inputs = set()

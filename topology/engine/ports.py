@@ -140,10 +140,14 @@ class ChangelogReader(Protocol):
 
 
 class Offsets(Protocol):
-    """Asks the broker about the ends of partitions."""
+    """Asks the broker about partitions and their ends."""
 
     def bounds(self, topic: str, partitions: Sequence[int], timeout: float) -> dict[int, tuple[int, int]]:
         """For each partition (log start, high watermark), the latter *uncommitted* (rule 4b, KAFKA-10167)."""
+        ...
+
+    def partition_count(self, topic: str, timeout: float) -> int:
+        """How many partitions the topic has; an unknown topic is an error."""
         ...
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from topology.engine import allowance
+from topology.engine.allowance import Allowances
 from topology.engine.batch import Batch
 from topology.engine.definition import EngineConfig
 from topology.engine.errors import StateLost
 from topology.engine.partition import Partition
 from topology.engine.ports import Metrics, StateStore
-from topology.engine.state import Entry
+from topology.engine.state import RESERVED, Entry
 
 
 class StateReader:
@@ -19,7 +21,7 @@ class StateReader:
         self._metrics = metrics
 
     def fill(self, batch: Batch, in_flight: Batch | None, checkpoints: dict[int, int]) -> None:
-        """Get every state that the batch needs.
+        """Get every state that the batch needs, and with a partition's first batch its allowances.
 
         Args:
             batch: planned, its overlay empty.
@@ -42,6 +44,8 @@ class StateReader:
                     missing.append(key)
                 else:
                     overlay[key] = entry
+            if partition.allowances is None:
+                missing.append(allowance.KEY)
             hits += len(overlay)
             batch.overlay[partition] = overlay
             if missing:
@@ -57,7 +61,12 @@ class StateReader:
         self._prove(floors, {number: found for number, (found, _) in answers.items()})
         for partition, keys in wanted.items():
             overlay = batch.overlay[partition]
-            for key, raw in zip(keys, answers[partition.number][1], strict=True):
+            raws = answers[partition.number][1]
+            if partition.allowances is None:
+                partition.allowances = Allowances(
+                    raws[-1], partition=partition.number, partitions=partition.partition_count
+                )
+            for key, raw in zip(keys, raws, strict=True):
                 entry = _entry(key, raw)
                 if entry is not None:
                     overlay[key] = entry
@@ -74,9 +83,9 @@ class StateReader:
 def _entry(key: bytes, raw: bytes | None) -> Entry | None:
     """An entry, or None for a key that is not text: the fold makes its record a dead letter.
 
-    A leading NUL is refused too: the store keeps its checkpoint under such a name.
+    One that is reserved is refused too: the engine keeps checkpoint and allowances under such names.
     """
-    if key.startswith(b"\0"):
+    if key.startswith(RESERVED):
         return None
     try:
         return Entry(key, raw)

@@ -17,9 +17,10 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from topology.engine.errors import StoreDown
 from topology.engine.ports import Write
+from topology.engine.state import RESERVED
 
-CHECKPOINT = b"\0checkpoint"
-"""Field and member name; no user can have it, because keys with control characters are refused at the door."""
+CHECKPOINT = RESERVED + b"checkpoint"
+"""Field and member name; no user can have it, because reserved keys are refused at the door."""
 
 _APPLY = resources.files("topology.engine").joinpath("apply.lua").read_text()
 _ARGUMENTS_A_CALL = 60_000

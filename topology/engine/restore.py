@@ -28,6 +28,8 @@ class Restored:
     clock_ms: int
     checkpoint: int
     timers: list[tuple[int, bytes]]
+    partition_count: int
+    """Partitions of the changelog, and so of each input."""
 
 
 @dataclass
@@ -37,6 +39,7 @@ class _Replay:
     positions: dict[int, int]
     clock_ms: int
     mark: int
+    partition_count: int
     checkpoint: int | None
     """What the store holds."""
     position: int
@@ -131,6 +134,7 @@ class Restorer:
             if answer.error is not None:
                 raise KafkaException(answer.error)
         bounds = self._offsets.bounds(self._changelog, partitions, self._config.broker_s)
+        partition_count = self._offsets.partition_count(self._changelog, self._config.broker_s)
         checkpoints = self._store.checkpoints(partitions)
         for p in partitions:
             low, mark = bounds[p]
@@ -146,6 +150,7 @@ class Restorer:
                 positions=positions,
                 clock_ms=max(clocks, default=0),
                 mark=mark,
+                partition_count=partition_count,
                 checkpoint=checkpoint,
                 position=low if checkpoint is None else max(low, checkpoint),
             )
@@ -222,7 +227,9 @@ class Restorer:
                 self._store.reset(p)
                 raise StoreDown(f"partition {p}: timers at {checkpoint}, dossiers at {replay.checkpoint}")
             del self._running[p]
-            done[p] = Restored(replay.positions, replay.clock_ms, replay.checkpoint or 0, timers)
+            done[p] = Restored(
+                replay.positions, replay.clock_ms, replay.checkpoint or 0, timers, replay.partition_count
+            )
         if done and self._running:
             self._read_running()
         return done

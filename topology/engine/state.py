@@ -8,6 +8,8 @@ from typing import Any
 NO_DUE = -1
 _DUE = struct.Struct(">q")
 DUE_BYTES = _DUE.size
+RESERVED = b"\0"
+"""What the engine's own keys start with, in changelog and store. An input with such a key is a dead letter."""
 
 
 def wrap(due: int | None, payload: bytes) -> bytes:
@@ -35,8 +37,8 @@ class Entry:
         self.raw = raw
         self.state: Any = None
         self.due: int | None = None if raw is None else due_of(raw)
-        self.log: list[tuple[Any, int]] = []
-        """What this batch has folded into the state so far: (event, now). See `batch.Fold.undo`."""
+        self.log: list[tuple[Any, int, tuple[bool, ...]]] = []
+        """What this batch has folded into the state so far: (event, now, answers of `spend`), for `Fold._undo`."""
 
 
 class Cache:
