@@ -133,13 +133,14 @@ def test_whole_life_of_a_case_is_shown_by_its_own_id_and_by_its_appeals(judged, 
 
     assert (done.returncode, done.stderr) == (0, "")
     told = re.findall(r"│ (\d+) +│ (Case|Directive|Reversal)(\w+)", done.stdout)
-    assert [kind + rest for _, kind, rest in told[:6]] == [
+    assert [kind + rest for _, kind, rest in told[:7]] == [
         "CaseOpened",
         "CaseClaimed",
         "CaseDecided",
         "ReversalOrdered",
         "DirectiveApplied",
         "ReversalConfirmed",
+        "CaseClosed",
     ]
     assert f"user         {USER}" in done.stdout
     for seen in ("overturned", "policy=counterfeit", "detector=fake-finder", "reviewer=r-1", *judged.digests):
@@ -160,7 +161,7 @@ def test_lines_as_json_are_verified_with_nothing_but_json_and_a_hash(judged):
         assert hashlib.sha256(form).hexdigest() == claimed
         assert line.get("prev_hash") == before
         before = claimed
-    assert line["kind"] == "ReversalConfirmed"
+    assert line["kind"] == "CaseClosed"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_every_chain_that_a_worker_wrote_is_whole(judged):
 def test_one_users_chain_is_verified_alone(judged, chosen):
     done = judged.installation.recourse("case", "verify", *chosen)
 
-    assert done.stdout.strip() == "1 users, 6 lines verified: every chain is whole"
+    assert done.stdout.strip() == "1 users, 7 lines verified: every chain is whole"
 
 
 Kept = tuple[int, bytes, bytes]
@@ -268,10 +269,10 @@ def repeated(kept: list[Kept], seq: int) -> list[Kept]:
     [
         (lambda kept: rewritten(kept, 3, own_hash=False), "altered", 3, lambda kept: where(kept, 3)),
         (lambda kept: rewritten(kept, 3, own_hash=True), "altered", 3, lambda kept: where(kept, 3)),
-        (lambda kept: rewritten(kept, 6, own_hash=True), "altered", 6, lambda kept: where(kept, 6)),
+        (lambda kept: rewritten(kept, 7, own_hash=True), "altered", 7, lambda kept: where(kept, 7)),
         (lambda kept: without(kept, 2), "missing", 2, lambda kept: where(kept, 3)),
         (lambda kept: swapped(kept, 2, 3), "reordered", 3, lambda kept: where(kept, 3)),
-        (lambda kept: without(kept, 5, 6), "truncated", 5, lambda kept: where(kept, 4)),
+        (lambda kept: without(kept, 5, 6, 7), "truncated", 5, lambda kept: where(kept, 4)),
         (lambda kept: repeated(kept, 4), "duplicated", 4, lambda kept: len(kept) - 1),
     ],
     ids=["altered", "altered and hashed", "last altered and hashed", "removed", "swapped", "tail cut", "repeated"],
@@ -311,7 +312,7 @@ def test_case_is_folded_again_under_the_rulebooks_of_then_past_its_dead_letters(
     done = judged.installation.recourse("case", "replay", CASE)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{USER}: 6 of 6 lines came out identical, from 8 inputs under 2 rulebooks" in done.stdout
+    assert f"{USER}: 7 of 7 lines came out identical, from 8 inputs under 2 rulebooks" in done.stdout
 
 
 def test_lives_that_the_worker_folded_with_timers_and_late_records_come_out_identical(judged):
