@@ -1,6 +1,9 @@
 """Checks of a whole life by its outputs alone, apart from the code that made them."""
 
+import hashlib
+import json
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 
@@ -60,11 +63,27 @@ def check_cases(life: Life) -> None:
 
 
 def check_audit(life: Life) -> None:
-    """Lines are numbered without a gap, and no two outputs share an id."""
+    """Lines are numbered without a gap and chained by their hashes, and no two outputs share an id."""
     lines = life.lines()
     assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
+    before = None
+    for line in lines:
+        assert line.prev_hash == before
+        before = line.hash
+        assert before == _hash(line)
+    assert life.dossier.head.hex() == (before or "")
+    counts = [line.folded for line in lines] + [life.dossier.folded]
+    assert all(a <= b for one, other in pairwise(counts) for a, b in zip(one, other, strict=True))
     found = [line.event_id for line in lines] + [n.notice_id for n in life.notices()]
     assert len(set(found)) == len(found)
+
+
+def _hash(line: CaseEvent) -> str:
+    """By the rules of docs/audit.md, with nothing of the code that made it."""
+    said = {name: getattr(line, name) for name in line.__struct_fields__ if name != "hash"}
+    kept = {name: value for name, value in said.items() if value not in (None, [], {})}
+    form = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(form.encode()).hexdigest()
 
 
 def check_reversals(life: Life) -> None:

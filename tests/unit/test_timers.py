@@ -85,7 +85,8 @@ def test_case_that_an_earlier_timer_closed_has_no_later_ones() -> None:
 
 
 def test_result_does_not_depend_on_whether_the_timer_or_the_next_event_came_first() -> None:
-    lives = [after(an_enforcement(ends_at=T0 + DAY, strikes=1), an_appeal(at=T0)) for _ in range(2)]
+    before = an_enforcement(ends_at=T0 + DAY, strikes=1), an_appeal(at=T0)
+    lives = [after(*before) for _ in range(2)]
     lift = a_lift(at=T0 + 40 * DAY)
     lives[0].wait_until(T0 + 40 * DAY)
     for life in lives:
