@@ -25,6 +25,8 @@ _STRICT: dict[str, Any] = {
         "pause_cap": "3d",
         "returns": 1,
     },
+    # A flag alone lifts no case: it may even be ranked lower, as the user's standing has fallen.
+    "vulnerability": {"child_safety": 0.5},
     "evidence": [
         {
             "name": "identity",

@@ -54,6 +54,17 @@ def each_open_case_is_on_exactly_one_pod(h: History) -> None:
         raise broken(h, "", f"on pods, but never opened: {some(places)}")
 
 
+def who_may_not_judge_is_excluded(h: History) -> None:
+    """An open case names everybody who decided its enforcement, or an earlier case on it, or disputed its decision."""
+    for case in h.on_pods.values():
+        life = h.lives[case.case_id]
+        of = str(life.enforcement_id)
+        barred = {who for _, who in h.deciders[of]} | h.reviewed[of] | life.disputed_by
+        missing = barred.difference(case.excluded_reviewers)
+        if missing:
+            raise broken(h, case.user_id, f"{case.case_id} v{case.version} does not exclude {some(missing)}")
+
+
 # --- at the end --------------------------------------------------------------------------------------------
 
 
@@ -148,7 +159,7 @@ _NOTICES = {
 }
 
 
-AT_REST = (each_open_case_is_on_exactly_one_pod,)
+AT_REST = (each_open_case_is_on_exactly_one_pod, who_may_not_judge_is_excluded)
 AT_THE_END = (
     each_appeal_ends_in_exactly_one_way,
     each_review_event_has_exactly_one_answer,

@@ -44,9 +44,9 @@ _DAY = 24 * 60 * _MINUTE
 
 _SOUND = ("",)
 _ODD = ("stale", "stranger", "excluded", "outsider", "early", "gone", "unknown", "any-move", "any-move")
-_MISTAKEN = ("unsupported", "uncited", "foreign", "unreasoned", "empty", "past", "nowhere", "here", "again")
+_MISTAKEN = ("unsupported", "uncited", "foreign", "unreasoned", "empty", "past", "elsewhere", "again")
 ODDITIES = _SOUND * 60 + _ODD
-MISTAKES = _SOUND * 36 + _MISTAKEN + ("empty", "past", "here")
+MISTAKES = _SOUND * 36 + _MISTAKEN * 2 + ("empty", "past")
 
 
 class Roll(NamedTuple):
@@ -149,7 +149,7 @@ def _request(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
 def _supply(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
     """What was asked for, all or part of it, from the right side or the wrong one."""
     asked = case.requests[roll.who % len(case.requests)] if case.requests else None
-    supplier = SUPPLIERS[roll.what % 3] if asked is None or roll.mistake == "here" else asked.supplier
+    supplier = SUPPLIERS[roll.what % 3] if asked is None or roll.mistake == "elsewhere" else asked.supplier
     kinds = [KINDS[roll.what % len(KINDS)]]
     if asked is not None and roll.what % 5 < 4:
         kinds = [asked.kinds[roll.who % len(asked.kinds)]] * (1 if roll.what % 5 == 3 else asked.at_least)
@@ -160,8 +160,8 @@ def _supply(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
 
 
 def _refer(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
-    pod = next(name for name in (*PODS[roll.pick % len(PODS) :], *PODS) if name != case.pod)
-    pod = {"nowhere": "no-such-pod", "here": case.pod}.get(roll.mistake, pod)
+    pods = [pod for pod in PODS if pod != case.pod] * 2 + ["no-such-pod", case.pod]
+    pod = pods[roll.pick % len(pods)]
     return CaseReferred(**desk.base(case, roll, now), to_pod=pod, reason=ReferralReason.EXPERTISE, note_ref="s3://n/1")
 
 

@@ -207,6 +207,25 @@ class Histories(RuleBasedStateMachine):
         for _ in range(times):
             self._pass(wait_ms)
 
+    @rule(rolls=_rolls(1, 3), pick=st.integers(0, 31), which=st.integers(0, 7), after=st.booleans())
+    def work_at_the_last_minute(self, rolls: list[int], pick: int, which: int, after: bool) -> None:  # noqa: FBT001
+        """Just before something of a case is due, or just after, if that is to come yet."""
+        cases = self._cases()
+        if not cases:
+            return
+        case = cases[pick % len(cases)]
+        moments = [case.due_at, case.promised_at, *(request.due_at for request in case.requests)]
+        moments += [at.until for at in (case.claim, case.pause) if at is not None]
+        wait_ms = sorted(moments)[which % len(moments)] - self.world.now + (10_000 if after else -10_000)
+        if wait_ms > 0:
+            self._pass(wait_ms)
+        for roll in self._rolled(rolls):
+            now = self._now(case.case_id)
+            if now is not None:
+                self._review(now, roll)
+                self._rest()
+        self._pass(MINUTE)
+
     @rule(what=st.sampled_from(["crash", "flush", "rebalance", *Step]), nth=st.integers(1, 3))
     def trouble_the_engine(self, what: str | Step, nth: int) -> None:
         """At once, or at a step of a batch to come."""
