@@ -88,7 +88,7 @@ def writer_schemas() -> Iterator[tuple[type[Record], JsonSchema]]:
 
 
 def all_types() -> list[type[Record]]:
-    """Every record and part that has a schema, in the order of ``records.py``."""
+    """Every record and part that has a schema, in the order of ``records/__init__.py``."""
     members = cast("list[object]", list(vars(records).values()))
     return [each for each in members if isinstance(each, type) and issubclass(each, Record) and each is not Record]
 
