@@ -52,7 +52,7 @@ def decide(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, verdi
         if move is Move.DECIDE and person is not None and person not in e.barred:
             e.barred = [*e.barred, person][-MAX_BARRED:]
     outcome = verdict.outcome
-    _count(dossier, e, outcome)
+    _count(dossier, e, outcome, by_people=move is Move.DECIDE)
     saw = _saw(case, e) | _how(verdict)
     if outcome in (Outcome.UPHELD, Outcome.UPHELD_GROUND_CHANGED):
         e.upheld_version = e.version
@@ -170,7 +170,8 @@ def _how(verdict: Verdict) -> dict[str, str]:
     return saw
 
 
-def _count(dossier: Dossier, e: Enforcement, outcome: Outcome) -> None:
+def _count(dossier: Dossier, e: Enforcement, outcome: Outcome, *, by_people: bool) -> None:
+    """Count it for the user, and for the detector if people judged: a rule must not raise what the rule rests on."""
     overturned = outcome is Outcome.OVERTURNED
     if overturned:
         dossier.counts.overturned += 1
@@ -178,7 +179,7 @@ def _count(dossier: Dossier, e: Enforcement, outcome: Outcome) -> None:
         dossier.counts.refused += 1
     else:
         dossier.counts.upheld += 1
-    if e.detector is not None and outcome in _ON_THE_MERITS:
+    if by_people and e.detector is not None and outcome in _ON_THE_MERITS:
         tally = dossier.tallies.setdefault(e.detector, Tally())
         tally.decided += 1
         tally.overturned += overturned

@@ -113,6 +113,8 @@ class Dossier(
     rename={
         "user_id": "u",
         "seq": "q",
+        "head": "h",
+        "folded": "f",
         "due": "d",
         "profile": "p",
         "enforcements": "e",
@@ -133,6 +135,11 @@ class Dossier(
     user_id: UserId
     seq: int = 0
     """Lines of this user's audit so far."""
+    head: bytes = b""
+    """The hash of the newest of them, 32 bytes; empty before the first (`processors/chain.py`)."""
+    folded: list[int] = []
+    """Inputs of this user folded so far, by topic as `fold.TOPIC_OF` counts them. Replaced, never changed in place:
+    the lines share it."""
     due: Millis | None = None
     """The next timer."""
     profile: Profile | None = None

@@ -100,7 +100,9 @@ def _put(
     dossier.enforcements[enforcement_id] = e
     if known is None:
         e.lift = dossier.early_lifts.pop(enforcement_id, None)
-        sweep(dossier, ctx.now, ctx.rulebook.tables.window_ms)
+        # By its own time, not by when it was folded: filing writes no line, so nothing tells that time later. Never by
+        # a time ahead, or appeals would be past their time early.
+        sweep(dossier, min(ctx.now, e.noticed_at), ctx.rulebook.tables.window_ms)
     else:
         _inherit(e, known)
     if e.case_id is not None and known is not None:

@@ -13,10 +13,15 @@ refusal and its reason) does not depend on that order, but for what lies in the 
   withdrawn while it waits; and whether a further one is a ``duplicate`` or comes after the decision;
 - of two events that race (a decision with a lift, an amendment or a withdrawal), which came first;
 - what triage had seen of profile and history, and so score and pod.
+
+The audit tells that order: every line carries how many inputs of each topic were folded when it was written, so a
+user's life can be folded again to the same hashes (`topology/audit`). What it does not tell is when an input was folded
+that wrote no line, and in which order two such of different topics were. So an input that writes no line must leave the
+same dossier whatever `now` is, and commute with those of the other topics.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from processors import deciding, enforcement, intake, reversal, review, timers, waiting
 from processors.codec import decode_dossier, encode_dossier
@@ -24,6 +29,7 @@ from processors.context import Context
 from processors.dossier import Dossier
 from processors.errors import ImpossibleInputError, UnknownRecordError
 from schemas.records import (
+    AppealEvent,
     AppealSubmitted,
     AppealWithdrawn,
     CaseClaimed,
@@ -36,17 +42,19 @@ from schemas.records import (
     DecisionReturned,
     DirectiveAcked,
     EnforcementAmended,
+    EnforcementEvent,
     EnforcementIssued,
     EnforcementLifted,
     EvidenceRequested,
     EvidenceSupplied,
     InputRecord,
+    ReviewEvent,
     TimerFired,
     UserId,
     UserProfileUpdated,
 )
 
-__all__ = ["HANDLERS", "decode_dossier", "encode_dossier", "handle", "new_dossier", "next_due"]
+__all__ = ["HANDLERS", "TOPIC_OF", "decode_dossier", "encode_dossier", "handle", "new_dossier", "next_due"]
 
 
 def _on_timer(_dossier: Dossier, _event: TimerFired, _ctx: Context) -> None:
@@ -75,6 +83,10 @@ HANDLERS: dict[type, Callable[[Dossier, Any, Context], None]] = {
 }
 """The one table from type to handler."""
 
+_TOPICS = (get_args(EnforcementEvent), get_args(AppealEvent), get_args(ReviewEvent), (DirectiveAcked,))
+TOPIC_OF: dict[type, int] = {kind: place for place, kinds in enumerate(_TOPICS) for kind in kinds}
+"""Place of an input's topic in `Dossier.folded` and `CaseEvent.folded`."""
+
 
 def new_dossier(user_id: str) -> Dossier:
     """The dossier of a user of whom nothing is known yet."""
@@ -98,5 +110,9 @@ def handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: Context) -> N
         raise ImpossibleInputError(f"{type(event).__name__} of another user than the dossier's")
     if dossier.due is not None and dossier.due <= ctx.now:
         timers.fire_due(dossier, ctx)
+    topic = TOPIC_OF.get(type(event))
+    if topic is not None:  # a timer is no input: its lines are told by their cause
+        dossier.folded = folded = [*dossier.folded] or [0] * len(_TOPICS)
+        folded[topic] += 1
     handler(dossier, event, ctx)
     timers.reschedule(dossier, ctx)

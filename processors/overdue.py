@@ -58,7 +58,7 @@ def _raise(dossier: Dossier, case: OpenCase, ctx: Context, cause: str, clock: Cl
     was = case.band
     if not clocks.raise_band(case, limit, ctx.rulebook.tables):
         return
-    case.version += 1
+    # The version stays: nothing that a reviewer judges by has changed, and whoever is at work must not be turned away.
     saw = {"from": was.value, "rank_at": str(case.rank_at)}
     case_line(dossier, ctx, CaseEventKind.BAND_RAISED, cause, case, reason=clock, saw=saw)
     publish(dossier, ctx, case, dossier.enforcements[case.enforcement_id])

@@ -28,11 +28,13 @@ Valued = tuple[float, str]
 """A component's value and the reason for it."""
 
 
-def rank(dossier: Dossier, case: OpenCase, e: Enforcement, overrides: list[OverrideRule], tables: Tables) -> None:
+def rank(
+    dossier: Dossier, case: OpenCase, e: Enforcement, amount: float, overrides: list[OverrideRule], tables: Tables
+) -> None:
     """Set the case's score, components, band, `rank_at` and handling time."""
     valued = (
         _severity(e, tables),
-        _impact(dossier, e, tables),
+        _impact(dossier, amount, tables),
         _wrongfulness(dossier, e, tables),
         _standing(dossier, tables),
         _urgency(case, e, tables),
@@ -44,7 +46,7 @@ def rank(dossier: Dossier, case: OpenCase, e: Enforcement, overrides: list[Overr
         for (name, weight, points), (raw, because) in zip(tables.scale, valued, strict=True)
     ]
     total = sum([part.contribution for part in parts])
-    given = next((rule for rule in overrides if rule.band is not None), None)
+    given = next((rule for rule in overrides if rule.band is not None), None) if overrides else None
     if given is not None and given.band is not None:
         floor = tables.band_starts[given.band].at
         if total < floor:
@@ -69,24 +71,26 @@ def band_of(score: int, tables: Tables) -> Band:
 
 def amount_at_stake(e: Enforcement, tables: Tables) -> float:
     """Held or taken money in the house currency, to compare by only."""
-    amounts = [e.amount] if e.amount is not None else [effect.amount for effect in e.effects]
-    return sum(
-        float(amount.value) * tables.currencies.get(amount.currency, 1.0) for amount in amounts if amount is not None
-    )
+    if e.amount is not None:
+        return float(e.amount.value) * tables.currencies.get(e.amount.currency, 1.0)
+    total = 0.0
+    for effect in e.effects:
+        if effect.amount is not None:
+            total += float(effect.amount.value) * tables.currencies.get(effect.amount.currency, 1.0)
+    return total
 
 
 def _severity(e: Enforcement, tables: Tables) -> Valued:
-    base = tables.severity[e.action]
     if e.ends_at is None:
-        return base, f"{e.action} {base:.2f}, no end"
+        return tables.endless[e.action]
+    base = tables.severity[e.action]
     days = max(0.0, (e.ends_at - e.noticed_at) / DAY_MS)
     length = min(1.0, _log1p(days) / tables.log_full_days)
     return base * (0.5 + 0.5 * length), f"{e.action} {base:.2f} for {days:.1f} d"
 
 
-def _impact(dossier: Dossier, e: Enforcement, tables: Tables) -> Valued:
+def _impact(dossier: Dossier, amount: float, tables: Tables) -> Valued:
     """The strongest of three measures: a large hold on a small seller is no smaller for their reach."""
-    amount = amount_at_stake(e, tables)
     value = min(1.0, _log1p(amount) / tables.log_amount) if amount > 0 else 0.0
     because = f"amount {amount:.2f}"
     profile = dossier.profile
@@ -107,8 +111,11 @@ def _impact(dossier: Dossier, e: Enforcement, tables: Tables) -> Valued:
 def _wrongfulness(dossier: Dossier, e: Enforcement, tables: Tables) -> Valued:
     """Posterior overturn rate: a Beta prior, then what this user's decided appeals say about the detector."""
     facts = (e.policy, e.action, e.automation)
-    prior = next((rule for rule in tables.priors if holds(rule.test, facts, [], 0.0)), None)
-    alpha, beta, because = (1.0, 1.0, "no prior") if prior is None else (prior.alpha, prior.beta, prior.because)
+    alpha, beta, because = 1.0, 1.0, "no prior"
+    for prior in tables.priors:
+        if holds(prior.test, facts, [], 0.0):
+            alpha, beta, because = prior.alpha, prior.beta, prior.because
+            break
     tally = None if e.detector is None else dossier.tallies.get(e.detector)
     if tally is not None:
         alpha += tally.overturned
@@ -116,9 +123,10 @@ def _wrongfulness(dossier: Dossier, e: Enforcement, tables: Tables) -> Valued:
         because += f", {tally.overturned} of {tally.decided} by {e.detector} overturned"
     value = alpha / (alpha + beta)
     lift = tables.automation_lift.get(e.automation)
-    if lift:
-        value += (1 - value) * lift
-        because += f", {e.automation.removeprefix('AUTOMATED_DECISION_').lower()} automated"
+    if lift is not None:
+        share, told = lift
+        value += (1 - value) * share
+        because += told
     if _struck_wrongly_before(dossier, e):
         value += (1 - value) * tables.immunity_lift
         because += ", struck wrongly before"

@@ -9,11 +9,15 @@ _LANGUAGE = FACTS.index("language")
 
 def route(case: OpenCase, facts: tuple[str, ...], amount: float, overrides: list[OverrideRule], tables: Tables) -> None:
     """Set the case's pod, the rule that chose it and why. Every case has a pod: the last rule takes the rest."""
-    given = next((rule for rule in overrides if rule.pod is not None), None)
+    given = next((rule for rule in overrides if rule.pod is not None), None) if overrides else None
     if given is not None and given.pod is not None:
         case.pod, case.rule, case.because = given.pod, given.name, f"override {given.name}"
         return
-    matched = next(rule for rule in tables.routes if holds(rule.test, facts, case.flags, amount))
+    matched = tables.routes[-1]
+    for rule in tables.routes:
+        if holds(rule.test, facts, case.flags, amount):
+            matched = rule
+            break
     case.rule = matched.name
     case.pod, case.because = _first_that_fits(matched, case, facts, amount, tables)
 

@@ -79,7 +79,10 @@ class Tables(Struct, frozen=True, gc=False):
     log_amount: float
     currencies: dict[str, float]
     priors: tuple[PriorRule, ...]
-    automation_lift: dict[Automation, float]
+    endless: dict[Action, tuple[float, str]]
+    """Severity of an action without an end, and how it is told."""
+    automation_lift: dict[Automation, tuple[float, str]]
+    """What raises the expected overturn rate, and how it is told."""
     immunity_lift: float
     standing_strength: float
     urgency_half_ms: int
@@ -118,7 +121,12 @@ def compile_tables(book: "Rulebook") -> Tables:
         log_amount=math.log1p(book.impact.full_amount),
         currencies=dict(book.impact.currencies),
         priors=tuple(_prior(prior) for prior in book.wrongfulness.priors),
-        automation_lift=dict(book.wrongfulness.automation_lift),
+        endless={action: (base, f"{action} {base:.2f}, no end") for action, base in book.severity.actions.items()},
+        automation_lift={
+            automation: (share, f", {automation.removeprefix('AUTOMATED_DECISION_').lower()} automated")
+            for automation, share in book.wrongfulness.automation_lift.items()
+            if share
+        },
         immunity_lift=book.wrongfulness.immunity_lift,
         standing_strength=book.standing.strength,
         urgency_half_ms=book.urgency.half,

@@ -24,7 +24,7 @@ def triage(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context) -> Ru
     amount = amount_at_stake(e, tables)
     facts = (e.policy, e.action, e.category, _primary(case.language), case.region, e.target_kind)
     overrides = [rule for rule in tables.overrides if holds(rule.test, facts, case.flags, amount)]
-    rank(dossier, case, e, overrides, tables)
+    rank(dossier, case, e, amount, overrides, tables)
     banded = (*facts, case.band)
     route(case, banded, amount, overrides, tables)
     rule = matching(case, banded, amount, tables.review)

@@ -615,8 +615,11 @@ class ReversalConfirmed(Record, frozen=True, kw_only=True):
 # --- case.events -------------------------------------------------------------------------------------------
 
 
-class CaseEvent(Record, frozen=True, kw_only=True):
-    """One line of the audit: what happened, what caused it and what the decision saw."""
+class CaseEvent(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the audit: what happened, what caused it and what the decision saw.
+
+    Defaults are left out of its JSON, as that is what is hashed: a later field with a default changes no old hash.
+    """
 
     event_id: Name
     user_id: UserId

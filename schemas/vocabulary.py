@@ -357,7 +357,6 @@ class CaseEventKind(StrEnum):
     """The case has waited as long as all its waiting together may take."""
     DECISION_PROPOSED = "DecisionProposed"
     """A first decision that a second person must look at."""
-    DECISION_CONFIRMED = "DecisionConfirmed"
     DECISION_RETURNED = "DecisionReturned"
     DECISION_DISPUTED = "DecisionDisputed"
     """Two reviewers do not agree: the lead pod decides."""

@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 dlq = typer.Typer(help="Look into the dead-letter topics.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
+case = typer.Typer(help="Show, verify and replay cases, from the audit.", no_args_is_help=True)
+app.add_typer(case, name="case")
 console = Console()
 
 
@@ -268,6 +270,50 @@ def dlq_show(
             console.print(f"value  {len(letter.value or b'')} bytes: {(letter.value or b'').hex()}", highlight=False)
             return
     raise Misconfigured(f"no dead letter at {where}; `recourse dlq list` shows which there are")
+
+
+@case.command("show")
+def case_show(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="Of a case or of an appeal.")],
+    json: Annotated[bool, typer.Option("--json", help="Only the lines, each as one line of JSON.")] = False,
+) -> None:
+    """Show a case's whole life: what happened, who did it, what each step saw, what was undone."""
+    from topology.audit import command  # noqa: PLC0415
+
+    command.show(wanted, settings_or_exit(), console, json=json)
+
+
+@case.command("verify")
+def case_verify(
+    user: Annotated[str | None, typer.Option(help="Only this user's lines.")] = None,
+    wanted: Annotated[
+        str | None, typer.Option("--case", metavar="ID", help="Only the lines of the user whose case or appeal it is.")
+    ] = None,
+) -> None:
+    """Walk the hash chains of the audit; name every line that is missing, altered, moved, doubled or cut off.
+
+    Exit codes: 0 every chain is whole; 1 one is not; 2 misconfigured, or nothing is known of it.
+    """
+    from topology.audit import command  # noqa: PLC0415
+
+    if user is not None and wanted is not None:
+        raise Misconfigured("--user and --case: give one of them, or none for all users")
+    if not command.verify(settings_or_exit(), console, user_id=user, wanted=wanted):
+        raise typer.Exit(Exit.DEFECT)
+
+
+@case.command("replay")
+def case_replay(
+    wanted: Annotated[str, typer.Argument(metavar="ID", help="Of a case or of an appeal.")],
+) -> None:
+    """Fold the user's inputs again, under the rulebooks of then, and compare with the audit line by line.
+
+    Exit codes: 0 every line comes out identical; 1 one does not; 2 misconfigured, or nothing is known of it.
+    """
+    from topology.audit import command  # noqa: PLC0415
+
+    if not command.replay(wanted, settings_or_exit(), console):
+        raise typer.Exit(Exit.DEFECT)
 
 
 def main() -> None:

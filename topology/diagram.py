@@ -6,6 +6,9 @@ import re
 
 from topology.topics import Register, Role
 
+_UNTYPED = {Role.CHANGELOG: "private", Role.DEAD_LETTERS: "as the original", Role.REFERENCE: "text"}
+"""What a topic without record types holds."""
+
 
 def mermaid(register: Register) -> str:
     """A `flowchart LR`: who writes which topic, who reads it."""
@@ -28,7 +31,7 @@ def table(register: Register) -> list[tuple[str, ...]]:
     """One row a topic, as `HEADINGS`."""
     rows: list[tuple[str, ...]] = []
     for t in register.topics:
-        records = ", ".join(t.records) or ("private" if t.role is Role.CHANGELOG else "as the original")
+        records = ", ".join(t.records) or _UNTYPED[t.role]
         retention = "forever" if t.retention == "forever" else f"{t.retention} days"
         rows.append(
             (register.on_cluster(t.name), str(t.partitions), t.cleanup, retention, t.role, t.key, records, t.purpose)

@@ -1,10 +1,11 @@
-"""Writes the generated pages of docs/: topics and metrics, from the register and the table of metrics."""
+"""Writes the generated pages of docs/: topics, metrics, settings and states, each from its one source."""
 
 from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
 
+from processors import lifecycle
 from topology import diagram, metrics
 from topology.settings import PREFIX, Settings
 from topology.topics import load_register
@@ -24,9 +25,21 @@ def pages() -> dict[str, str]:
     topics = f"{diagram.markdown(register)}\n\n```mermaid\n{diagram.mermaid(register)}\n```"
     return {
         "topics.md": f"# Topics\n\n{NOTE}{topics}\n",
+        "case-states.md": f"# States of a case\n\n{NOTE}{_states()}\n",
         "metrics.md": f"# Metrics\n\n{NOTE}{metrics.markdown()}\n",
         "settings.md": f"# Settings\n\n{NOTE}| variable | default | meaning |\n| --- | --- | --- |\n{settings}\n",
     }
+
+
+def _states() -> str:
+    """The diagram, then the table: one row a thing that can happen, one column a state."""
+    states = list(dict.fromkeys(state for state, _ in lifecycle.MOVES))
+    rows = [f"| what happens | {' | '.join(states)} |", f"| --- |{' --- |' * len(states)}"]
+    rows += [
+        f"| {move} | {' | '.join(lifecycle.MOVES.get((state, move), '') for state in states)} |"
+        for move in lifecycle.Move
+    ]
+    return f"```mermaid\n{lifecycle.mermaid()}\n```\n\n" + "\n".join(rows)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Reads a rulebook file, and when it is wrong says everything that is wrong with it, each with its line."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,14 +18,27 @@ class RulebookError(ValueError):
     """The rulebook cannot be used; the text lists every fault as ``file:line: field: what is wrong``."""
 
 
-@cache
+@dataclass(frozen=True)
+class RulebookFile:
+    """A rulebook, and the text that it was read from: the text is what is kept for later."""
+
+    book: Rulebook
+    text: str
+
+
 def load_rulebook(path: Path = PACKAGED) -> Rulebook:
     """Read and check the rulebook file; `RulebookError` if it is missing or wrong."""
+    return load_rulebook_file(path).book
+
+
+@cache
+def load_rulebook_file(path: Path = PACKAGED) -> RulebookFile:
+    """The same with the text. A process reads a file once, so both always tell of the same content."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RulebookError(f"{path}: cannot be read: {error}") from error
-    return parse_rulebook(text, name=str(path))
+    return RulebookFile(parse_rulebook(text, name=str(path)), text)
 
 
 def parse_rulebook(text: str, name: str = "rulebook") -> Rulebook:

@@ -27,6 +27,8 @@ class Role(StrEnum):
     CHANGELOG = "changelog"
     DEAD_LETTERS = "dead_letters"
     OUTPUT = "output"
+    REFERENCE = "reference"
+    """Small, compacted, keyed by what its content is called; whoever needs it reads it whole, outside the group."""
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,200}$")]
@@ -58,7 +60,7 @@ class Topic(BaseModel):
     @property
     def co_partitioned(self) -> bool:
         """Must it have as many partitions as the inputs?"""
-        return self.role is not Role.OUTPUT
+        return self.role not in (Role.OUTPUT, Role.REFERENCE)
 
     @property
     def config(self) -> dict[str, str]:
@@ -82,8 +84,8 @@ class Topic(BaseModel):
             raise ValueError(f"topic {self.name}: no such record types: {', '.join(unknown)}")
         if self.role in (Role.INPUT, Role.OUTPUT) and not self.records:
             raise ValueError(f"topic {self.name}: an {self.role} topic must name its record types")
-        if self.role is Role.CHANGELOG and self.cleanup != "compact":
-            raise ValueError(f"topic {self.name}: a changelog must be compacted")
+        if self.role in (Role.CHANGELOG, Role.REFERENCE) and self.cleanup != "compact":
+            raise ValueError(f"topic {self.name}: a {self.role} topic must be compacted")
         return self
 
 

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from processors.dossier import Dossier
 from processors.rulebook import Rulebook
 from schemas.codec import Codec
-from topology import logs
+from topology import logs, rulebooks
 from topology.appeals import appeals_app
 from topology.cluster import Cluster
 from topology.engine import clients
@@ -27,7 +27,7 @@ from topology.engine.redis_store import RedisStore, connect
 from topology.engine.transaction import Probe, no_probe
 from topology.metrics import PrometheusMetrics
 from topology.registry import open_codec
-from topology.rulebook_file import PACKAGED, RulebookError, load_rulebook
+from topology.rulebook_file import PACKAGED, RulebookError, RulebookFile, load_rulebook_file
 from topology.settings import Settings
 from topology.topics import Register, load_register
 
@@ -78,8 +78,13 @@ def open_rulebook(settings: Settings) -> Rulebook:
     Raises:
         Misconfigured: it has faults; each with file, line and field.
     """
+    return open_rulebook_file(settings).book
+
+
+def open_rulebook_file(settings: Settings) -> RulebookFile:
+    """The same with its text."""
     try:
-        return load_rulebook(settings.rulebook or PACKAGED)
+        return load_rulebook_file(settings.rulebook or PACKAGED)
     except RulebookError as exc:
         raise Misconfigured(str(exc)) from exc
 
@@ -131,6 +136,18 @@ def wire(settings: Settings) -> tuple[FoldApp[Dossier], Register, Rulebook, Code
     )
 
 
+def keep_rulebook(settings: Settings, register: Register) -> bool:
+    """Before anything is folded: what it will be folded by can be read back as long as the audit.
+
+    Returns:
+        Whether it was written now; else it was kept already.
+
+    Raises:
+        Misconfigured: the broker does not take it.
+    """
+    return rulebooks.publish(settings.kafka_config(), register, open_rulebook_file(settings))
+
+
 def run(settings: Settings, *, parent: int | None = None, probe: Probe = no_probe) -> Exit:
     """Run one worker until SIGTERM or SIGINT, which finish the batch and leave the group cleanly.
 
@@ -145,6 +162,8 @@ def run(settings: Settings, *, parent: int | None = None, probe: Probe = no_prob
         app, register, rulebook, _codec = wire(settings)
         partitions = Cluster(settings.kafka_config(), register).check()
         redis = redis_client(settings)
+        if keep_rulebook(settings, register):
+            log.info("rulebook_kept", rulebook=rulebook.digest)
         metrics = PrometheusMetrics()
         if settings.metrics_port:
             metrics.serve(settings.metrics_port)

@@ -25,7 +25,16 @@ ENDS = {Kind.CASE_OPENED, Kind.APPEAL_REFUSED, Kind.APPEAL_WITHDRAWN_UNOPENED}
 ANSWERS = {
     r.CaseClaimed: frozenset({Kind.CASE_CLAIMED, Kind.CLAIM_RENEWED, Kind.REVIEW_REJECTED}),
     r.CaseReleased: frozenset({Kind.CASE_RELEASED, Kind.REVIEW_REJECTED}),
-    r.DecisionProposed: frozenset({Kind.CASE_DECIDED, Kind.REVIEW_REJECTED}),
+    r.DecisionProposed: frozenset(
+        {Kind.CASE_DECIDED, Kind.DECISION_PROPOSED, Kind.DECISION_DISPUTED, Kind.REVIEW_REJECTED}
+    ),
+    r.DecisionConfirmed: frozenset({Kind.CASE_DECIDED, Kind.REVIEW_REJECTED}),
+    r.DecisionReturned: frozenset({Kind.DECISION_RETURNED, Kind.DECISION_DISPUTED, Kind.REVIEW_REJECTED}),
+    r.EvidenceRequested: frozenset({Kind.EVIDENCE_REQUESTED, Kind.REVIEW_REJECTED}),
+    r.EvidenceSupplied: frozenset({Kind.EVIDENCE_SUPPLIED, Kind.REVIEW_REJECTED}),
+    r.CaseReferred: frozenset({Kind.CASE_REFERRED, Kind.REVIEW_REJECTED}),
+    r.CaseHeld: frozenset({Kind.CASE_HELD, Kind.REVIEW_REJECTED}),
+    r.CaseResumed: frozenset({Kind.CASE_RESUMED, Kind.REVIEW_REJECTED}),
     r.DirectiveAcked: frozenset({Kind.DIRECTIVE_APPLIED, Kind.DIRECTIVE_FAILED, Kind.ACK_IGNORED}),
 }
 """Inputs that leave exactly one line, of one of these kinds, whatever becomes of them."""
@@ -35,6 +44,7 @@ TOLD_AS = {
     Kind.APPEAL_REFUSED: {NoticeKind.REFUSED, NoticeKind.STATEMENT_ADDED},
     Kind.APPEAL_WITHDRAWN_UNOPENED: {NoticeKind.DECIDED},
     Kind.CASE_DECIDED: {NoticeKind.DECIDED},
+    Kind.CASE_ESCALATED: {NoticeKind.DELAYED},
     Kind.REVERSAL_CONFIRMED: {NoticeKind.REVERSAL_CONFIRMED},
 }
 """Lines of which the user is told, and as what."""

@@ -162,7 +162,9 @@ def test_no_row_vanishes(file, run):
         skipped[item.kind, item.reason] += item.count
     assert skipped["notice", "names_no_account"] == nameless["notice"]
     assert skipped["counternotice", "names_no_account"] == nameless["counternotice"]
-    assert skipped["legal_action", "legal_hold_unsupported"] == len(file.of("legal_action"))
+    appealed = {appeal.row for appeal in file.appeals}
+    in_court = [set(row["answers_notice_id"].split(";")) & appealed for row in file.of("legal_action")]
+    assert skipped["legal_action", "answers_no_appeal_on_file"] == sum(not rows for rows in in_court)
     left_over = sum(
         len(owners(row)) - len({a.user for a in file.appeals if a.row == row["notice_id"]})
         for row in file.of("counternotice")
@@ -217,10 +219,33 @@ def test_refusals_are_those_that_the_dates_of_the_file_give(file, ends):
 def test_every_lifted_or_withdrawn_case_is_closed(file, run):
     decided = Counter(str(line.outcome) for line in run.audit if line.kind == "CaseDecided")
     assert decided["withdrawn"] == len(file.of("counternotice_retraction"))
-    rejected = {row["answers_notice_id"] for row in file.of("counternotice_reversal")}
-    assert decided["upheld"] == sum(appeal.row in rejected for appeal in file.appeals)
     assert decided["moot"] > 0
     assert set(decided) == {"moot", "upheld", "withdrawn"}
+
+
+def test_a_rejection_in_time_is_upheld_or_looked_at_twice_and_one_after_the_deadline_is_rejected(file, run, ends):
+    rejected = {row["answers_notice_id"]: millis(row["published_at"]) for row in file.of("counternotice_reversal")}
+    answered = [appeal for appeal in file.appeals if appeal.row in rejected]
+    assert len(answered) == 6
+    for appeal in answered:
+        [case_id] = {line.case_id for line in lines_of(ends, appeal) if line.kind == "CaseOpened"}
+        kinds = {str(line.kind) for line in run.audit if line.case_id == case_id}
+        if rejected[appeal.row] < appeal.at + 28 * DAY_MS:
+            assert kinds & {"CaseDecided", "DecisionProposed"}, appeal
+        else:  # by then the lead pod had the case
+            stale = [line for line in run.audit if line.case_id == case_id and line.kind == "ReviewRejected"]
+            assert [line.reason for line in stale] == ["stale_version", "not_claimed"], appeal
+
+
+def test_cases_that_went_to_court_are_held_and_their_work_clock_stands_still(file, run):
+    appealed = {(a.row, a.user) for a in file.appeals}
+    in_court = {row for legal in file.of("legal_action") for row in legal["answers_notice_id"].split(";")}
+    held = [line for line in run.audit if line.kind == "CaseHeld"]
+    assert 0 < len(held) <= sum(row in in_court for row, _ in appealed)
+    assert {line.reason for line in held} == {"legal_proceedings"}
+    for line in held:
+        [after] = [other for other in run.audit if other.case_id == line.case_id and other.kind == "PauseCapped"]
+        assert int(after.saw["paused_ms"]) == 14 * DAY_MS
 
 
 def test_wrong_dates_do_no_harm(file, run):

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from processors import ids
 from schemas import records as r
 from schemas import vocabulary as v
@@ -118,6 +120,96 @@ class Story:
         if self.rng.random() < 0.1:
             yield at + HOUR, self.withdrawal(at + HOUR)
 
+    def looked_at_twice(self) -> Iterator[Told]:
+        issued, at = self.ban(), self.later(6 * HOUR)
+        first, second, _ = self.three()
+        yield issued
+        yield self.appeal(at)
+        outcome = self.rng.choice((v.Outcome.OVERTURNED, v.Outcome.UPHELD))
+        yield self.review(r.CaseClaimed, at + SECOND, first, 1)
+        yield self.decision(at + 2 * SECOND, first, outcome)
+        yield self.review(r.CaseClaimed, at + 3 * SECOND, self.rng.choice((first, second, second, second)), 3)
+        yield self.review(r.DecisionConfirmed, at + 4 * SECOND, second, 4)
+        if outcome is v.Outcome.OVERTURNED:
+            yield from self.acks(at + 4 * SECOND, issued[1])
+
+    def returned_and_disputed(self) -> Iterator[Told]:
+        at = self.later(6 * HOUR)
+        first, second, lead = self.three()
+        yield self.ban()
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, first, 1)
+        yield self.decision(at + 2 * SECOND, first, v.Outcome.UPHELD)
+        yield self.review(r.CaseClaimed, at + 3 * SECOND, second, 3)
+        yield self.review(r.DecisionReturned, at + 4 * SECOND, second, 4, guidance_ref=f"s3://guidance/{self.number}")
+        yield self.review(r.CaseClaimed, at + 5 * SECOND, first, 5)
+        yield self.decision(at + 6 * SECOND, first, v.Outcome.UPHELD, 6)
+        yield self.review(r.CaseClaimed, at + 7 * SECOND, second, 7)
+        yield self.decision(at + 8 * SECOND, second, v.Outcome.DISMISSED, 8)  # without a reason: rejected
+        yield self.decision(at + 9 * SECOND, second, v.Outcome.OVERTURNED, 8)
+        yield self.review(r.CaseClaimed, at + 10 * SECOND, lead, 9)
+        yield self.decision(at + 11 * SECOND, lead, v.Outcome.UPHELD, 10)
+
+    def asked(self) -> Iterator[Told]:
+        at = self.later(6 * HOUR)
+        reviewer = self.reviewer()
+        yield self.enforcement()
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        kinds = [v.EvidenceKind.LICENCE, v.EvidenceKind.SCREENSHOT]
+        due_at = r.Millis(at + 12 * HOUR)
+        yield self.review(r.EvidenceRequested, at + 2 * SECOND, reviewer, 2, kinds=kinds, due_at=due_at)
+        if self.rng.random() < 0.6:
+            at += self.up_to(14 * HOUR)  # sometimes too late
+            shown = r.Evidence(evidence_id=f"y-{self.number}", kind=kinds[0], ref=f"s3://evidence/y-{self.number}")
+            supplied = self.review(
+                r.EvidenceSupplied,
+                at,
+                r.ReviewerId(self.user),
+                0,
+                supplier=v.EvidenceSupplier.APPELLANT,
+                evidence=[shown],
+            )[1]
+            yield at, msgspec.structs.replace(supplied, expected_version=None)
+
+    def held(self) -> Iterator[Told]:
+        at = self.later(6 * HOUR)
+        reviewer = self.reviewer()
+        yield self.enforcement()
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        yield self.review(r.CaseHeld, at + 2 * SECOND, reviewer, 2, reason=v.HoldReason.INVESTIGATION)
+        yield self.review(r.CaseResumed, at + self.up_to(DAY), self.reviewer(), 3)
+
+    def referred(self) -> Iterator[Told]:
+        at = self.later(6 * HOUR)
+        reviewer = self.reviewer()
+        yield self.enforcement()
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        pod = self.rng.choice(("legal", "legal", "nowhere"))
+        yield self.review(r.CaseReferred, at + 2 * SECOND, reviewer, 2, to_pod=pod, reason=v.ReferralReason.LEGAL)
+
+    def struck_again(self) -> Iterator[Told]:
+        """The same thing is struck by the same rule after it was struck wrongly: a rule grants the next appeal."""
+        same: dict[str, object] = {
+            "action": v.Action.CONTENT_REMOVAL,
+            "ends_at": None,
+            "decided_by": None,
+            "policy": "spam",
+        }
+        same["target"] = r.Target(kind=v.TargetKind.LISTING, id=f"listing-{self.number}")
+        at = self.later(6 * HOUR)
+        reviewer = self.reviewer()
+        yield self.enforcement(**same)
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        yield self.decision(at + 2 * SECOND, reviewer, v.Outcome.OVERTURNED)
+        again = r.EnforcementId(f"enf-{self.number}-again")
+        self.at = at + 3 * SECOND
+        yield self.enforcement(**same, enforcement_id=again)
+        yield self.appeal(at + 4 * SECOND, "again", enforcement_id=again)
+
     def parked(self) -> Iterator[Told]:
         yield self.appeal(self.at)
         self.at += self.up_to(6 * HOUR)
@@ -208,7 +300,7 @@ class Story:
         )
         return self.at, record
 
-    def enforcement(self) -> Told:
+    def enforcement(self, **change: object) -> Told:
         rng, n = self.rng, self.number
         action = rng.choice((v.Action.CONTENT_REMOVAL, v.Action.PAYOUT_HOLD, v.Action.SUSPENSION, v.Action.BAN))
         effects = [r.Effect(effect_id=f"ef-{n}-1", system="catalogue", kind=v.EffectKind.CONTENT_STATUS)]
@@ -217,7 +309,7 @@ class Story:
             effects.append(
                 r.Effect(effect_id=f"ef-{n}-2", system="payments", kind=v.EffectKind.PAYOUT_STATUS, amount=held)
             )
-        record = r.EnforcementIssued(
+        fields: dict[str, object] = dict(  # noqa: C408 - as the record's own keywords
             event_id=self.event(),
             user_id=self.user,
             enforcement_id=self.enforcement_id,
@@ -236,9 +328,14 @@ class Story:
             decided_by=self.reviewer() if rng.random() < 0.2 else None,
             statement_of_reasons_id=f"sor-{n}",
             effects=effects,
+            evidence=[r.Evidence(evidence_id=f"x-{n}", kind=v.EvidenceKind.MODEL_SIGNAL, ref=f"s3://evidence/{n}")],
             strikes=rng.randrange(2),
         )
-        return self.at, record
+        return self.at, r.EnforcementIssued(**fields | change)
+
+    def ban(self) -> Told:
+        """Whatever is decided about it, a second person looks at it."""
+        return self.enforcement(action=v.Action.BAN, ends_at=None, decided_by=None)
 
     def appeal(self, at: int, which: str = "a", **change: object) -> Told:
         fields = {
@@ -271,9 +368,14 @@ class Story:
             **more,
         )
 
-    def decision(self, at: int, actor: r.ReviewerId, outcome: v.Outcome) -> Told:
+    def decision(self, at: int, actor: r.ReviewerId, outcome: v.Outcome, version: int = 2) -> Told:
         more = {"outcome": outcome, "reasons_ref": f"s3://reasons/{self.number}", "policy_version": "2026-03"}
-        return self.review(r.DecisionProposed, at, actor, 2, **more)
+        more["cited_evidence"] = [f"x-{self.number}"]
+        return self.review(r.DecisionProposed, at, actor, version, **more)
+
+    def three(self) -> list[r.ReviewerId]:
+        """Three people."""
+        return [r.ReviewerId(f"reviewer-{n}") for n in self.rng.sample(range(40), 3)]
 
     def acks(self, at: int, enforcement: r.Record) -> Iterator[Told]:
         """Most are applied at once; some only after a failure, some never, some are answered twice."""
@@ -316,4 +418,10 @@ STORIES: dict[Callable[[Story], Iterator[Told]], int] = {
     Story.withdrawn_before_it_came: 2,
     Story.lifted: 4,
     Story.refused: 2,
+    Story.looked_at_twice: 4,
+    Story.returned_and_disputed: 2,
+    Story.asked: 4,
+    Story.held: 2,
+    Story.referred: 2,
+    Story.struck_again: 4,
 }

@@ -16,7 +16,7 @@ REASONS = (
 )  # fmt: skip
 """Every reason for which a reviewer's event, or a late withdrawal, can be rejected."""
 
-NEVER_WRITTEN = {CaseEventKind.UNKNOWN, CaseEventKind.DECISION_CONFIRMED}
+NEVER_WRITTEN = {CaseEventKind.UNKNOWN}
 """A confirmation is told by the `CaseDecided` that it leads to."""
 
 REVIEWED = (Outcome.UPHELD, Outcome.OVERTURNED, Outcome.UPHELD_GROUND_CHANGED, Outcome.DISMISSED)

@@ -69,6 +69,12 @@ def test_granted_appeal_is_opened_decided_by_the_rule_and_reversed_at_once() -> 
     check_all(life, {"a-1"})
 
 
+def test_what_a_rule_granted_says_nothing_about_the_detector() -> None:
+    life = met_by(granting())
+    assert life.dossier.counts.overturned == 1
+    assert life.dossier.tallies == {}
+
+
 def test_granted_case_is_shown_with_its_reasons_and_leaves_its_pod_in_the_same_batch() -> None:
     life = met_by(granting())
     [case] = life.published()

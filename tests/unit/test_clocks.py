@@ -138,6 +138,8 @@ def test_late_engine_gives_the_same_clocks_as_a_punctual_one() -> None:
     for life in lives:
         life.wait_until(T1 + 40 * DAY)
     assert lives[0].kinds() == lives[1].kinds()
+    for life in lives:
+        life.dossier.head = b""  # the lines say when they were written
     assert encode_dossier(lives[0].dossier) == encode_dossier(lives[1].dossier)
     assert lives[0].case().paused_ms == DAY - 1
 

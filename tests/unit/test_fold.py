@@ -13,8 +13,8 @@ import pytest
 
 from processors import codec, deciding, refusal
 from processors.dossier import Counts, Dossier, Immunity, Order, Parked, Reversal, Tally
-from processors.errors import DossierUnreadableError, UnknownRecordError
-from processors.fold import HANDLERS, decode_dossier, encode_dossier, handle, new_dossier, next_due
+from processors.errors import DossierUnreadableError, ImpossibleInputError, UnknownRecordError
+from processors.fold import HANDLERS, TOPIC_OF, decode_dossier, encode_dossier, handle, new_dossier, next_due
 from processors.on_file import Enforcement, Exhibit, FiledEffect, Lift, Profile, Sum
 from processors.open_case import Decided, Lease, Note, OpenCase, Part, Proposed, Request, Waiting
 from schemas.records import (
@@ -34,6 +34,7 @@ from schemas.vocabulary import (
     AppealGround,
     Automation,
     Band,
+    CaseEventKind,
     CaseState,
     Category,
     DismissalReason,
@@ -58,13 +59,18 @@ from tests.unit.builders import (
     a_decision,
     a_profile,
     after,
+    an_ack,
     an_appeal,
     an_enforcement,
     decided,
+    euros,
     some_evidence,
 )
+from topology.topics import load_register
 
 GOLDEN = Path(__file__).with_name("golden_dossier.hex")
+UNCHAINED = Path(__file__).with_name("golden_dossier_unchained.hex")
+"""As it was stored before lines were chained and inputs counted."""
 
 
 def test_every_input_and_the_timer_have_a_handler_and_nothing_else_has() -> None:
@@ -108,6 +114,8 @@ def everything() -> Dossier:
     return Dossier(
         user_id=USER,
         seq=7,
+        head=bytes(range(32)),
+        folded=[4, 3, 2, 1],
         due=Millis(T0 + 5),
         profile=Profile(
             at=Millis(T0),
@@ -287,6 +295,48 @@ def test_bytes_of_a_dossier_are_golden() -> None:
     assert golden[0] == codec.FORMAT
     assert decode_dossier(golden) == everything()
     assert encode_dossier(everything()) == golden
+
+
+def test_dossier_stored_before_lines_were_chained_is_read_and_its_chain_begins_with_the_next_line() -> None:
+    life = Life(dossier=decode_dossier(bytes.fromhex(UNCHAINED.read_text(encoding="ascii"))), now=T0)
+    before = everything()
+    before.head, before.folded = b"", []
+    assert life.dossier == before
+    life.send(a_claim(T0, appeal_id="a-7"))
+    first, *more = life.lines()
+    assert (first.seq, first.prev_hash) == (8, None)
+    assert [line.prev_hash for line in more] == [line.hash for line in life.lines()[:-1]]
+    assert life.dossier.head.hex() == life.lines()[-1].hash
+
+
+def test_inputs_are_counted_by_topic_in_the_order_of_the_register() -> None:
+    for place, topic in enumerate(load_register().inputs):
+        assert {kind for kind in TOPIC_OF if TOPIC_OF[kind] == place} == topic.allowed
+    assert set(TOPIC_OF) == set(INPUT_RECORDS)
+
+
+def test_line_tells_how_many_inputs_of_each_topic_came_before_it_its_cause_included() -> None:
+    life = decided(Outcome.OVERTURNED, a_profile())
+    life.send(an_ack(life.orders()[0]))
+    folded = {line.kind: line.folded for line in life.lines()}
+    assert folded[CaseEventKind.CASE_OPENED] == [2, 1, 0, 0]
+    assert folded[CaseEventKind.CASE_CLAIMED] == [2, 1, 1, 0]
+    assert folded[CaseEventKind.REVERSAL_ORDERED] == folded[CaseEventKind.CASE_DECIDED] == [2, 1, 2, 0]
+    assert folded[CaseEventKind.REVERSAL_CONFIRMED] == life.dossier.folded == [2, 1, 2, 1]
+
+
+def test_line_of_a_timer_that_an_input_set_off_counts_without_that_input() -> None:
+    life = after(an_appeal())
+    life.send(a_profile(T0 + 30 * DAY))
+    assert [line.folded for line in life.lines()] == [[0, 1, 0, 0], [0, 1, 0, 0]]
+    assert life.dossier.folded == [1, 1, 0, 0]
+
+
+def test_input_that_raises_is_not_counted_once_its_dossier_is_thrown_away() -> None:
+    life = after(an_appeal())
+    with pytest.raises(ImpossibleInputError):
+        handle(decode_dossier(encode_dossier(life.dossier)), an_enforcement(amount=euros("-1")), life)
+    assert life.dossier.folded == [0, 1, 0, 0]
 
 
 def test_short_keys_are_not_used_twice() -> None:

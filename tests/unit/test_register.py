@@ -46,6 +46,7 @@ def test_partitions_given_on_the_command_line_change_the_co_partitioned_topics_t
     [
         (lambda by, raw: by["appeal.events"].update(partitions=3), "same number of partitions"),
         (lambda by, raw: by["dossiers.changelog"].update(cleanup="delete"), "must be compacted"),
+        (lambda by, raw: by["rulebooks"].update(cleanup="delete"), "must be compacted"),
         (lambda by, raw: by["appeal.events"].update(records=["AppealSubmited"]), "AppealSubmited"),
         (lambda by, raw: by["appeal.events"].update(records=[]), "must name its record types"),
         (lambda by, raw: by["appeal.events"].update(ownr="x"), "ownr"),

@@ -175,7 +175,7 @@ def test_rows_that_make_nothing_are_counted_with_their_reason(mapped):
     assert dropped(plan) == {
         ("notice", "names_no_account"): 1,
         ("counternotice", "names_no_account"): 1,
-        ("legal_action", "legal_hold_unsupported"): 1,
+        ("legal_action", "answers_no_appeal_on_file"): 1,
         ("rumour", "kind_without_rule"): 1,
         ("counternotice_retraction", "answers_no_appeal_on_file"): 1,
     }

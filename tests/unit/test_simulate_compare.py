@@ -144,7 +144,7 @@ def test_a_refusal_that_becomes_a_case_is_another_answer():
 
 
 def test_a_deadline_that_is_missed_only_under_the_new_one_is_counted():
-    events = (*CASE, a_claim(T0 + 20 * DAY, version=2), a_decision(T0 + 20 * DAY + 1, version=3))
+    events = (*CASE, a_claim(T0 + 20 * DAY, version=1), a_decision(T0 + 20 * DAY + 1, version=2))
     found = differences(("deadline: 28d", "deadline: 15d"), events=events)
     assert found.deadlines == [Tally("met", 1, 0), Tally("missed", 0, 1)]
     assert the(found, Kind.DUE).size == 13 * DAY
@@ -159,7 +159,7 @@ def test_a_case_that_nobody_decides_is_open_until_its_deadline_and_missed_after_
 
 
 def test_a_promise_is_kept_when_the_band_gives_it_longer():
-    events = (*CASE, a_claim(T0 + 8 * DAY, version=2), a_decision(T0 + 8 * DAY + 1, version=3))
+    events = (*CASE, a_claim(T0 + 8 * DAY, version=1), a_decision(T0 + 8 * DAY + 1, version=2))
     found = differences(("handling: 7d", "handling: 9d"), events=events)
     assert found.promises == [Tally("met", 0, 1), Tally("missed", 1, 0)]
     assert the(found, Kind.PROMISE).old == "missed"

@@ -207,7 +207,13 @@ def test_who_was_asked_for_one_kind_only_was_not_asked_for_the_other() -> None:
     life = after(an_enforcement(), an_appeal(), rulebook=book)
     [of_two] = book.tables.review.standards[0].needs
     case = life.case()
-    for asked, is_waived in (([], False), ([LICENCE], False), ([LICENCE, ORDER], True), ([SHOT], False)):
+    for asked, is_waived in (
+        ([], False),
+        ([LICENCE], False),
+        ([ORDER], False),
+        ([LICENCE, ORDER], True),
+        ([SHOT], False),
+    ):
         case.waived = asked
         assert waived(case, of_two) is is_waived
 

@@ -14,6 +14,7 @@ from tests.unit.builders import (
     a_claim,
     a_lift,
     a_profile,
+    a_resume,
     after,
     an_appeal,
     an_enforcement,
@@ -84,7 +85,8 @@ def test_case_that_an_earlier_timer_closed_has_no_later_ones() -> None:
 
 
 def test_result_does_not_depend_on_whether_the_timer_or_the_next_event_came_first() -> None:
-    lives = [after(an_enforcement(ends_at=T0 + DAY, strikes=1), an_appeal(at=T0)) for _ in range(2)]
+    before = an_enforcement(ends_at=T0 + DAY, strikes=1), an_appeal(at=T0)
+    lives = [after(*before) for _ in range(2)]
     lift = a_lift(at=T0 + 40 * DAY)
     lives[0].wait_until(T0 + 40 * DAY)
     for life in lives:
@@ -94,9 +96,12 @@ def test_result_does_not_depend_on_whether_the_timer_or_the_next_event_came_firs
     assert encode_dossier(lives[0].dossier) == encode_dossier(lives[1].dossier)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
 @pytest.mark.parametrize("state", OPEN_STATES)
-def test_next_timer_is_the_earliest_of_those_that_would_fire(state: CaseState) -> None:
+def test_next_timer_is_the_earliest_of_those_that_would_fire(state: CaseState, *, resumed: bool) -> None:
     life = life_in(state, ends_at=Millis(T0 + 25 * DAY), strikes=1)
+    if resumed and life.case().waiting is not None:  # what was asked for is still asked for
+        life.send(a_resume(life.now + 1, version=life.version()))
     for _ in range(20):
         due = next_due(life.dossier)
         found = [item.at for item in timers._all(life.dossier, life)]

@@ -13,7 +13,7 @@ from topology.cluster import Cluster
 from topology.engine.errors import Retriable
 from topology.engine.redis_store import RedisStore
 from topology.settings import Settings, load_settings
-from topology.topics import Register, load_register
+from topology.topics import Register, Role, load_register
 from topology.worker import redis_client
 
 PARTITIONS = 4
@@ -27,7 +27,7 @@ def new_room(kafka: str, redis: str) -> tuple[Settings, Register]:
     settings = load_settings(kafka=kafka, redis=redis, topic_prefix=f"{name}.", group=name)
     register = load_register(settings.topic_prefix, partitions=PARTITIONS)
     topics = tuple(
-        topic if topic.co_partitioned else topic.model_copy(update={"partitions": _OUTPUT_PARTITIONS})
+        topic.model_copy(update={"partitions": _OUTPUT_PARTITIONS}) if topic.role is Role.OUTPUT else topic
         for topic in register.topics
     )
     return settings, register.model_copy(update={"topics": topics})

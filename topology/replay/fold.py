@@ -14,7 +14,7 @@ from topology.engine.definition import ClockKind
 from topology.engine.loop import Worker
 from topology.replay.load import Progress, no_progress
 from topology.settings import Settings
-from topology.worker import build, redis_client, wire
+from topology.worker import build, keep_rulebook, redis_client, wire
 
 LOOK_S = 0.2
 """How often an idle worker's offsets are compared with the ends."""
@@ -48,6 +48,7 @@ def fold_to_end(
     app, register, _rulebook, _codec = wire(settings)
     partitions = Cluster(settings.kafka_config(), register).check()
     redis = redis_client(settings)
+    keep_rulebook(settings, register)
     worker = build(app, settings, settings.engine(), redis=redis, metrics=NoMetrics())
     end = _End(settings.kafka_config(), settings.group, app.inputs, partitions)
     try:
