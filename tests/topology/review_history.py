@@ -165,6 +165,8 @@ class History:
         self.counts[f"line {line.kind}"] += 1
         if line.kind is Kind.REVIEW_REJECTED:
             self.counts[f"refusal {line.reason}"] += 1
+        if line.kind is Kind.ENFORCEMENT_CHANGED:
+            self.counts[f"change {line.reason}"] += 1
         if line.case_id is None:
             return
         if line.kind is Kind.CASE_OPENED:

@@ -30,7 +30,7 @@ CONTENTS: tuple[dict, ...] = (
     {"action": Action.PAYOUT_HOLD, "policy": "fees", "amount": builders.euros("300"), "strikes": 1},
     {"action": Action.WARNING, "effects": [], "strikes": 1},
     {"action": Action.BAN, "policy": "impersonation"},
-    {"action": Action.FEATURE_RESTRICTION, "policy": "spam"},
+    {"action": Action.FEATURE_RESTRICTION, "policy": "spam", "strikes": 1},
 )
 _MONEY = {Action.FEE: EffectKind.MONEY_TAKEN, Action.PAYOUT_HOLD: EffectKind.PAYOUT_STATUS}
 _SHOWN = (

@@ -69,20 +69,24 @@ class Histories(RuleBasedStateMachine):
         user=_user, n=_n, content=_content, shown=st.integers(0, 9), decider=st.integers(0, 9), late=st.integers(0, 6)
     )
     def enforce(self, user: str, n: int, content: int, shown: int, decider: int, late: int) -> None:
-        """Issue, or amend what is issued; now and then a version is kept back and comes after a newer one."""
+        """Issue, or amend what is issued; now and then a version comes after a newer one, at once or later."""
         key = f"{user}-e-{n}"
-        self.versions[key] = version = self.versions.get(key, 0) + 1
-        record = inputs.enforcement(self.world, user, n, content, version, evidence=shown, decider=decider)
+        records: list[Record] = []
+        for who in (decider, decider + 1)[: 1 + (late < 2)]:
+            self.versions[key] = version = self.versions.get(key, 0) + 1
+            records.append(inputs.enforcement(self.world, user, n, content, version, evidence=shown, decider=who))
+        self._send(records[-1])
+        self._rest()
         if late == 0:
-            self.kept_back.append(record)
-        else:
-            self._send(record)
+            self._send(records[0])
+        elif late == 1:
+            self.kept_back.append(records[0])
         self._rest()
 
     @rule(
         user=_user,
         n=_n,
-        what=st.sampled_from(["late version", "lift", "lift all", "profile", "profile"]),
+        what=st.sampled_from(["late version", "late version", "lift", "lift all", "profile", "profile"]),
         reach=st.integers(0, 300_000),
     )
     def tell(self, user: str, n: int, what: str, reach: int) -> None:

@@ -23,6 +23,10 @@ REVIEWED = (Outcome.UPHELD, Outcome.OVERTURNED, Outcome.UPHELD_GROUND_CHANGED, O
 OUTCOMES = (*REVIEWED, Outcome.WITHDRAWN, Outcome.MOOT)
 
 
+CHANGES = ("amended", "charge_changed", "decider_named", "lifted_with_remains", "expired_with_remains")
+"""What happens to the enforcement of an open case."""
+
+
 @dataclass
 class Tally:
     """Sums over histories."""
@@ -43,6 +47,7 @@ class Tally:
             *(f"refusal {reason}" for reason in REASONS),
             *(f"state {state}" for state in CaseState if state is not CaseState.UNKNOWN),
             *(f"outcome {outcome}" for outcome in OUTCOMES),
+            *(f"change {change}" for change in CHANGES),
             *(f"decided {how}" for how in ("alone", "confirmed", "decided_alike", "lead", "rule")),
         ]
         return [name for name in wanted if not self.counts[name]]

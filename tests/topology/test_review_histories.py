@@ -7,7 +7,7 @@ The real engine runs on its in-memory twin; a checker that reads nothing but the
 from tests.topology.histories import run
 from tests.topology.review_tally import Tally
 
-_HISTORIES = 500
+_HISTORIES = 700
 """Drawn the same each time, so that it does not depend on chance what they reach."""
 
 
