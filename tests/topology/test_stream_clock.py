@@ -207,3 +207,59 @@ def test_by_the_machines_clock_a_record_waits_for_a_slower_input_only_so_long():
     hidden.fetch = fetch
     driver.run()
     assert len(driver.read(OUT)) == 2
+
+
+def flooded(records):
+    """A worker with a backlog on partition 0, and on partition 1 a record whose other input stays unread."""
+    driver = Driver(ledger(), partitions=2, batch_records=4, align_s=2.0, align_most_s=30.0)
+    driver.run()
+    hidden = driver.broker.log(INPUTS[0], 1)
+    fetch, hidden.fetch = hidden.fetch, lambda position, *rest, **more: ([], position)
+    driver.send(INPUTS[0], "bob", add(id=1), partition=1)
+    driver.send(INPUTS[1], "bob", add(id=2), partition=1)
+    driver.workers["0"]._partitions[1].merge.lanes[0].at_end = False
+    driver.step()  # from here on it is known that something of that input is still to come
+    for n in range(records):
+        driver.send(INPUTS[0], "ann", add(id=100 + n), partition=0)
+
+    def show():
+        hidden.fetch = fetch
+
+    return driver, show
+
+
+def of_bob(driver):
+    return [record.key for record in driver.read(OUT)].count(b"bob")
+
+
+def seconds_until(driver, reached):
+    """Let a second pass for each step."""
+    for seconds in range(120):
+        if reached():
+            return seconds
+        driver.step()
+        driver.advance(1_000)
+    raise AssertionError("never")
+
+
+def test_time_in_which_a_backlog_comes_does_not_count_against_a_slower_input():
+    driver, show = flooded(60)
+    for _ in range(10):
+        driver.step()
+        driver.advance(1_000)
+    assert of_bob(driver) == 0
+    show()
+    driver.run()
+    assert of_bob(driver) == 2
+
+
+def test_a_slower_input_has_its_time_again_once_the_backlog_is_over():
+    driver, _ = flooded(40)
+    seconds_until(driver, lambda: len(driver.read(OUT)) == 40)
+    assert of_bob(driver) == 0
+    assert 2 <= seconds_until(driver, lambda: of_bob(driver)) <= 4
+
+
+def test_a_backlog_without_end_holds_nobody_up_for_ever():
+    driver, _ = flooded(400)
+    assert 30 <= seconds_until(driver, lambda: of_bob(driver)) <= 32

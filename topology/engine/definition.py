@@ -96,7 +96,10 @@ class EngineConfig:
     buffered_records: int = 20_000
     """Records a topic partition may have waiting for slower ones before it is paused."""
     align_s: float = 2.0
-    """With `WALL`, how long records wait for an input that has not been read to its end; `STREAM` waits for ever."""
+    """With `WALL`, how long records wait for an input that has not been read to its end, while nothing else comes
+    either; `STREAM` waits for ever."""
+    align_most_s: float = 30.0
+    """With `WALL`, how long they wait in all, when a backlog of other partitions keeps coming."""
     init_s: float = 60.0
     commit_s: float = 60.0
     """One transaction from begin to committed; past it the commit's fate is unknown."""

@@ -40,6 +40,7 @@ class Partition:
         "partition_count",
         "paused_inputs",
         "positions",
+        "quiet_since",
         "status",
         "timers",
         "waiting_since",
@@ -61,6 +62,8 @@ class Partition:
         self.merge = Merge(inputs)
         self.paused_inputs: set[int] = set()
         """Inputs that wait because enough of them is buffered."""
+        self.quiet_since = 0.0
+        """Since when there has been nothing else to read, while they waited."""
         self.waiting_since: float | None = None
         """Since when records have been waiting for a slower input (monotonic seconds)."""
 

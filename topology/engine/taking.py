@@ -25,6 +25,8 @@ class Taker:
         self._metrics = metrics
         self._lanes: dict[tuple[str | None, int | None], Lane] = {}
         """By topic and partition, those of active partitions: where a record goes."""
+        self._flooded = False
+        """The newest call brought as much as was asked for: more lies ready."""
 
     def open(self, partition: Partition, offsets: dict[int, int]) -> None:
         """Records of this partition count from now on; `offsets` is where each input starts."""
@@ -44,7 +46,9 @@ class Taker:
             Misconfigured: the consumer cannot go on.
         """
         earliest, latest = self._config.earliest_ms, self._config.latest_ms
-        for message in self._consumer.consume(self._config.batch_records, wait_s):
+        messages = self._consumer.consume(self._config.batch_records, wait_s)
+        self._flooded = len(messages) >= self._config.batch_records
+        for message in messages:
             if message.error() is not None:
                 self._not_a_record(message)
                 continue
@@ -87,20 +91,33 @@ class Taker:
                 lane.at_end = True
 
     def _plan_wall(self, batch: Batch, partition: Partition, now: int) -> None:
-        """What is there now, a slower input having had `align_s` to catch up, and the timers that are due."""
+        """What is there now, a slower input having had its time to catch up, and the timers that are due."""
         limit = self._config.batch_records
         records = partition.merge.take(limit)
         if records or not partition.merge:
             partition.waiting_since = None
-        elif partition.waiting_since is None:
-            partition.waiting_since = self._clock.monotonic()
-        elif self._clock.monotonic() - partition.waiting_since >= self._config.align_s:
+        elif self._has_waited(partition):
             records = partition.merge.take(limit, patient=False)
         self._throttle(partition)
         now = max(now, partition.clock_ms)
         first = partition.timers.peek()
         if records or (first is not None and first[0] <= now):
             batch.plan(partition, records, now)
+
+    def _has_waited(self, partition: Partition) -> bool:
+        """Whether the slower input has had its time.
+
+        Only time in which nothing else came counts against it: after an outage its records can lie for many seconds
+        behind those of other partitions, already fetched, in the client's one queue.
+        """
+        now = self._clock.monotonic()
+        if partition.waiting_since is None:
+            partition.waiting_since = now
+            partition.quiet_since = now
+        elif self._flooded:
+            partition.quiet_since = now
+        waited, quiet = now - partition.waiting_since, now - partition.quiet_since
+        return quiet >= self._config.align_s or waited >= self._config.align_most_s
 
     def _plan_stream(self, batch: Batch, partition: Partition) -> None:
         """Records that are next whatever the batch, and the timers that are due before the last of them."""
