@@ -55,7 +55,7 @@ def enforcement(
         "event_id": world.fresh("enforced"),
         "user_id": UserId(user),
         "enforcement_id": EnforcementId(key),
-        "ends_at": Millis(world.now + (6 + version) * DAY) if content in (0, 7) and evidence % 2 else None,
+        "ends_at": Millis(world.now + (6 + version) * DAY) if content in (0, 4, 7) and evidence % 2 else None,
         "effects": effects,
         "decided_by": None if who is None else ReviewerId(who),
         "appealable": evidence != 9,
