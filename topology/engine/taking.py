@@ -11,6 +11,9 @@ from topology.engine.merge import Lane
 from topology.engine.partition import Partition, Status
 from topology.engine.ports import Clock, Consumer, Metrics
 
+_FLOOD_SHARE = 4
+"""A call that brings a quarter of a batch at once works off a backlog; live traffic brings less between two calls."""
+
 
 class Taker:
     """Consumes, puts each record into its lane, and plans what a batch folds."""
@@ -26,7 +29,7 @@ class Taker:
         self._lanes: dict[tuple[str | None, int | None], Lane] = {}
         """By topic and partition, those of active partitions: where a record goes."""
         self._flooded = False
-        """The newest call brought as much as was asked for: more lies ready."""
+        """The newest call brought a good part of what was asked for: more lies ready, or is on its way."""
 
     def open(self, partition: Partition, offsets: dict[int, int]) -> None:
         """Records of this partition count from now on; `offsets` is where each input starts."""
@@ -47,7 +50,7 @@ class Taker:
         """
         earliest, latest = self._config.earliest_ms, self._config.latest_ms
         messages = self._consumer.consume(self._config.batch_records, wait_s)
-        self._flooded = len(messages) >= self._config.batch_records
+        self._flooded = len(messages) * _FLOOD_SHARE >= self._config.batch_records
         for message in messages:
             if message.error() is not None:
                 self._not_a_record(message)
