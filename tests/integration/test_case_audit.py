@@ -193,7 +193,7 @@ def test_every_chain_that_a_worker_wrote_is_whole(judged):
 def test_one_users_chain_is_verified_alone(judged, chosen):
     done = judged.installation.recourse("case", "verify", *chosen)
 
-    assert done.stdout.strip() == "1 users, 7 lines verified: every chain is whole"
+    assert done.stdout.strip() == "1 user, 7 lines verified: every chain is whole"
 
 
 Kept = tuple[int, bytes, bytes]
@@ -291,7 +291,7 @@ def test_line_that_was_tampered_with_on_the_topic_is_named_with_its_place(judged
     faults = [line for line in said if "  user " in line]
     assert len(faults) == 1, said
     assert faults[0].startswith(f"{kind:<11} {place(seen[0], at(seen[0]), copy.prefix)}  user {USER}  line {seq}  ")
-    assert any("lines verified: 1 faults" in line for line in said)
+    assert any("lines verified: 1 fault" in line for line in said)
 
 
 def test_verify_ends_with_the_exit_code_of_what_it_found(judged):

@@ -128,8 +128,8 @@ def show_report(report: Report, console: Console) -> None:
         where = "" if fault.place is None else f"{fault.place}  "
         which = "" if fault.seq is None else f"line {fault.seq}  "
         console.print(Text(f"{fault.kind:<11} {where}user {fault.user_id}  {which}{fault.text}"), soft_wrap=True)
-    found = f"{len(report.faults)} faults" if report.faults else "every chain is whole"
-    text = f"{report.users} users, {report.lines} lines verified: {found}"
+    found = _many(len(report.faults), "fault") if report.faults else "every chain is whole"
+    text = f"{_many(report.users, 'user')}, {_many(report.lines, 'line')} verified: {found}"
     if report.unchained:
         text += f" ({report.unchained} lines are from before there was a chain: verified by number only)"
     console.print(Text(text), soft_wrap=True)
@@ -140,8 +140,9 @@ def show_report(report: Report, console: Console) -> None:
 
 def show_outcome(user_id: str, total: int, outcome: Outcome, console: Console) -> None:
     """What `replay` found."""
-    text = f"{user_id}: {outcome.lines} of {total} lines came out identical, from {outcome.inputs} inputs"
-    console.print(Text(f"{text} under {outcome.rulebooks} rulebooks"), soft_wrap=True)
+    same = f"{outcome.lines} of {_many(total, 'line')} came out identical"
+    text = f"{user_id}: {same}, from {_many(outcome.inputs, 'input')}"
+    console.print(Text(f"{text} under {_many(outcome.rulebooks, 'rulebook')}"), soft_wrap=True)
     if outcome.difference is not None:
         _show_difference(outcome.difference, console)
 
@@ -172,3 +173,8 @@ def _table(title: str, *headings: str) -> Table:
 
 def _row(table: Table, *cells: object) -> None:
     table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
+
+
+def _many(number: int, what: str) -> str:
+    """A count with its noun in the right number."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -200,7 +200,6 @@ class Screen:
             ("reversals ordered", ordered, ""),
             ("under way", ordered - confirmed, "yellow"),
             ("confirmed", confirmed, "green"),
-            ("", None, ""),
             ("directives ordered", len(totals.directives), ""),
             ("in the systems' hands", len(systems.in_hand), "yellow"),
             ("applied", applied, "green"),
@@ -248,13 +247,12 @@ def _box(title: str, content: Text) -> Panel:
     return Panel(content, title=title, border_style="dim")
 
 
-def _rows(*rows: tuple[str, int | None, str]) -> Text:
+def _rows(*rows: tuple[str, int, str]) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     for name, count, style in rows:
         text.append("\n" if text else "")
-        if count is not None:
-            text.append(f"{count:>6,} ", style=style or "bold")
-            text.append(name)
+        text.append(f"{count:>6,} ", style=style or "bold")
+        text.append(name)
     return text
 
 
