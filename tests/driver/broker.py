@@ -12,7 +12,7 @@ from tests.driver.clock import ManualClock
 from tests.driver.faults import Faults, fenced, kafka
 from tests.driver.groups import Group, Membership
 from tests.driver.log import Fate, Header, Log, Record, Transaction
-from tests.driver.murmur2 import partition_of
+from topology.partitioner import partition_of
 
 OFFSETS_TOPIC = "__consumer_offsets"
 

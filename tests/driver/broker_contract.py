@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
 
-from tests.driver.murmur2 import partition_of
 from topology.engine.errors import is_fence, kafka_error
 from topology.engine.ports import ChangelogReader, Consumer, Offsets, Producer
+from topology.partitioner import partition_of
 
 WAIT_S = 30.0
 

@@ -8,7 +8,6 @@ from tests.driver.broker import MemoryBroker
 from tests.driver.broker_contract import BrokerContract
 from tests.driver.clock import ManualClock
 from tests.driver.consumer import MemoryConsumer, MemoryOffsets, MemoryReader
-from tests.driver.murmur2 import murmur2
 from tests.driver.producer import MemoryProducer
 from tests.driver.store import MemoryStore
 from tests.driver.store_contract import StoreContract
@@ -47,18 +46,3 @@ class TestMemoryStore(StoreContract):
     @pytest.fixture
     def store(self):
         return MemoryStore()
-
-
-@pytest.mark.parametrize(
-    ("key", "signed"),
-    [
-        (b"21", -973932308),
-        (b"foobar", -790332482),
-        (b"a-little-bit-long-string", -985981536),
-        (b"a-little-bit-longer-string", -1486304829),
-        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
-        (b"abc", 479470107),
-    ],
-)
-def test_murmur2_agrees_with_the_java_clients_own_test_values(key, signed):
-    assert murmur2(key) == signed & 0xFFFFFFFF
