@@ -132,7 +132,7 @@ def _bar_late(
     who = event.decided_by
     if who is None or known.filed or who in known.barred:
         return
-    known.barred = [*known.barred, who][-MAX_BARRED:]
+    known.barred = _joined(known.barred, [who])
     case = None if known.case_id is None else dossier.cases[known.case_id]
     if case is None or who in case.excluded:
         return

@@ -6,7 +6,7 @@ Lines and notices carry `ctx.now`, when the engine did it; what caused them has 
 from processors import ids
 from processors.chain import seal
 from processors.context import Context
-from processors.dossier import Dossier
+from processors.dossier import Dossier, Reversal
 from processors.on_file import Enforcement, Sum
 from processors.open_case import OpenCase
 from schemas.records import (
@@ -140,16 +140,16 @@ def _write(
     return event_id
 
 
-def closed_line(dossier: Dossier, ctx: Context, cause: str, case: OpenCase) -> None:
-    """The case is decided and nothing of it is left to do."""
+def closed_line(dossier: Dossier, ctx: Context, cause: str, of: OpenCase | Reversal) -> None:
+    """The case is decided and nothing of it is left to do, or its reversal is confirmed."""
     line(
         dossier,
         ctx,
         CaseEventKind.CASE_CLOSED,
         cause,
-        case_id=case.case_id,
-        appeal_id=case.appeal_id,
-        enforcement_id=case.enforcement_id,
+        case_id=of.case_id,
+        appeal_id=of.appeal_id,
+        enforcement_id=of.enforcement_id,
         state=CaseState.CLOSED,
     )
 

@@ -12,12 +12,12 @@ from processors.errors import UnknownSymbolError
 from processors.growth import MAX_IMMUNITIES
 from processors.on_file import Enforcement, Sum
 from processors.open_case import OpenCase
-from processors.outbox import RESOLUTIONS, line, money, notice
+from processors.outbox import RESOLUTIONS, closed_line, line, money, notice
 from processors.reasons import AckIgnored, Resend, Stall
 from processors.remains import MONEY_EFFECTS, money_due, strikes_left, survivors
 from processors.tables import Tables
 from schemas.records import Directive, DirectiveAcked, Millis, ReversalConfirmed, ReversalOrdered, Survivor, Target
-from schemas.vocabulary import AckStatus, CaseEventKind, CaseState, EffectKind, NoticeKind, Operation, Outcome
+from schemas.vocabulary import AckStatus, CaseEventKind, EffectKind, NoticeKind, Operation, Outcome
 
 OPERATIONS = {
     EffectKind.ACCOUNT_STATUS: Operation.RESTORE,
@@ -244,16 +244,7 @@ def _confirm(dossier: Dossier, reversal_id: str, running: Reversal, ctx: Context
         saw={"reversal_id": reversal_id, "attempt": str(running.attempt)},
     )
     ctx.emit(RESOLUTIONS, dossier.user_id, record)
-    line(
-        dossier,
-        ctx,
-        CaseEventKind.CASE_CLOSED,
-        cause,
-        appeal_id=running.appeal_id,
-        case_id=running.case_id,
-        enforcement_id=running.enforcement_id,
-        state=CaseState.CLOSED,
-    )
+    closed_line(dossier, ctx, cause, running)
     notice(
         dossier,
         ctx,

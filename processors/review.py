@@ -14,6 +14,7 @@ from processors.outbox import case_line
 from processors.publishing import publish, withdraw
 from processors.reasons import ReviewRefusal
 from processors.review_tables import ReviewTables
+from processors.routing import nobody_independent
 from schemas.records import CaseClaimed, CaseReferred, CaseReleased, Millis
 from schemas.vocabulary import CaseEventKind
 
@@ -105,7 +106,6 @@ def _no_way_there(case: OpenCase, event: CaseReferred, tables: ReviewTables) -> 
         return Ruling(ReviewRefusal.UNKNOWN_POD, f"the pods are {', '.join(tables.calendars)}")
     if event.to_pod == case.pod:
         return Ruling(ReviewRefusal.SAME_POD)
-    people = tables.reviewers.get(event.to_pod)
-    if people is not None and people <= set(case.excluded):
+    if nobody_independent(case, tables.reviewers.get(event.to_pod)):
         return Ruling(ReviewRefusal.NOBODY_INDEPENDENT)
     return None

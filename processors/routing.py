@@ -22,6 +22,11 @@ def route(case: OpenCase, facts: tuple[str, ...], amount: float, overrides: list
     case.pod, case.because = _first_that_fits(matched, case, facts, amount, tables)
 
 
+def nobody_independent(case: OpenCase, people: frozenset[str] | None) -> bool:
+    """Whether everybody of a pod is excluded from the case; a pod that lists nobody has always somebody."""
+    return people is not None and people <= set(case.excluded)
+
+
 def _first_that_fits(
     matched: Route, case: OpenCase, facts: tuple[str, ...], amount: float, tables: Tables
 ) -> tuple[str, str]:
@@ -31,7 +36,7 @@ def _first_that_fits(
             because += f"; {stop.pod} lacks a skill"
         elif stop.languages is not None and facts[_LANGUAGE] not in stop.languages:
             because += f"; {stop.pod} does not read {case.language}"
-        elif stop.reviewers is not None and stop.reviewers <= set(case.excluded):
+        elif nobody_independent(case, stop.reviewers):
             because += f"; {stop.pod} has nobody independent"
         else:
             return stop.pod, because

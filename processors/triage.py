@@ -11,7 +11,7 @@ from processors.outbox import CASES, case_line
 from processors.priority import amount_at_stake, rank
 from processors.review import drop_claim
 from processors.review_tables import ReviewTables, Rule
-from processors.routing import route
+from processors.routing import nobody_independent, route
 from processors.tables import OverrideRule
 from schemas.vocabulary import CaseEventKind
 
@@ -69,10 +69,10 @@ def _may_go(
     case: OpenCase, pod: str, facts: tuple[str, ...], overrides: list[OverrideRule], tables: ReviewTables
 ) -> bool:
     """Whether a rule may send it there: overrides come first, and somebody independent must be able to read it."""
-    people, languages = tables.reviewers.get(pod), tables.languages.get(pod)
+    languages = tables.languages.get(pod)
     return (
         all(override.pod is None for override in overrides)
-        and (people is None or not people <= set(case.excluded))
+        and not nobody_independent(case, tables.reviewers.get(pod))
         and (languages is None or facts[_LANGUAGE] in languages)
     )
 
