@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from bench import workload
+from bench import figures, workload
 from bench.contenders import OUTPUTS, TOPICS, History
 from bench.measure import Result
 from bench.verify import committed
@@ -34,7 +31,7 @@ TARGETS = (
     ("engine / naive", "engine", "naive", 8.0),
     ("engine / raw", "engine", "raw", 0.3),
 )
-APPEALS_TARGET = 10_000
+APPEALS_TARGET = 12_000
 """Inputs a second that the appeals topology should reach on one worker."""
 
 
@@ -48,8 +45,7 @@ def main() -> None:
         name: sorted((r[name] for r in rounds), key=lambda result: result.rate)[len(rounds) // 2] for name in rounds[0]
     }
     summary = _summary(results, rounds)
-    if options.json:
-        Path(options.json).write_text(json.dumps(summary, indent=2) + "\n")
+    figures.write(options.json, summary)
     if not options.quiet:
         _print(results, summary)
 
@@ -129,7 +125,7 @@ def _summary(results: dict[str, Result], rounds: list[dict[str, Result]]) -> dic
         for label, top, bottom, target in TARGETS
     }
     return {
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "machine": figures.machine(),
         "contenders": {
             name: {
                 "events": result.events,
@@ -169,8 +165,7 @@ def _print(results: dict[str, Result], summary: dict[str, Any]) -> None:
             f"{label}: {ratio['median']:.2f} (wanted {ratio['target']}), rounds {ratio['all']}", highlight=False
         )
     console.print(f"appeals: {results['appeals'].rate:,.0f} inputs/s (wanted {APPEALS_TARGET:,})", highlight=False)
-    machine = summary["machine"]
-    console.print(f"{machine['cores']} cores, Python {machine['python']}, {machine['system']}", highlight=False)
+    console.print(figures.told(summary["machine"]), highlight=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,9 @@
-"""The small triage step that the naive loop and the engine both do: the same function, the same bytes in and out."""
+"""The small triage step that all contenders do: the same function, the same bytes in and out.
+
+`decode` and `encode` do it field by field with fastavro, as most teams would. `read` and `write` take out only what
+the step looks at and pass the rest on as bytes, which is what an application of the engine does with
+`schemas.projection`; a test compares the bytes of both.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ from typing import Any
 import fastavro
 
 from bench.workload import SMALL_APPEAL
+from schemas.nodes import parse
+from schemas.projection import compile_projection, compile_splice
 
 TRIAGED = fastavro.parse_schema(
     {
@@ -47,19 +54,24 @@ def triage(appeals: int, cents: int, appeal: dict[str, Any]) -> tuple[int, int, 
     Returns:
         The two counters of the history afterwards, and the triaged case.
     """
-    severity = _SEVERITY[appeal["action"]]
-    impact = min(300, appeal["amount_cents"] // 1_000)
-    score = max(0, min(1_000, 60 * severity + impact - min(100, 5 * appeals)))
+    score, pod, rank_at = judge(appeals, appeal["action"], appeal["amount_cents"], appeal["submitted_at"])
     case = {
         "appeal_id": appeal["appeal_id"],
         "user_id": appeal["user_id"],
         "score": score,
-        "pod": _POD.get(appeal["action"], "general"),
-        "rank_at": appeal["submitted_at"] + (1_000 - score) * 60_000,
+        "pod": pod,
+        "rank_at": rank_at,
         "appeals_before": appeals,
         "statement_ref": appeal["statement_ref"],
     }
     return appeals + 1, cents + appeal["amount_cents"], case
+
+
+def judge(appeals: int, action: str, amount_cents: int, submitted_at: int) -> tuple[int, str, int]:
+    """Score (0 to 1,000), pod, and the time (UTC ms) that the case is ranked by."""
+    impact = min(300, amount_cents // 1_000)
+    score = max(0, min(1_000, 60 * _SEVERITY[action] + impact - min(100, 5 * appeals)))
+    return score, _POD.get(action, "general"), submitted_at + (1_000 - score) * 60_000
 
 
 def encode(case: dict[str, Any]) -> bytes:
@@ -67,3 +79,12 @@ def encode(case: dict[str, Any]) -> bytes:
     out = BytesIO()
     fastavro.schemaless_writer(out, TRIAGED, case)
     return out.getvalue()
+
+
+_CARRIED = ("appeal_id", "user_id", "statement_ref")
+read = compile_projection(
+    parse(SMALL_APPEAL), read=("user_id", "action", "amount_cents", "submitted_at"), carry=_CARRIED
+)
+"""(bytes, position 0) to user, action, cents, time of submission, and the bytes of what is carried over."""
+write = compile_splice(parse(TRIAGED), _CARRIED)
+"""The fields of a triaged case, in order, to bytes."""

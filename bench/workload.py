@@ -79,25 +79,46 @@ def appeals_and_enforcements(prefix: str, events: int, users: int, seed: int) ->
     for i in range(events):
         at = START_MS + i
         if i % 2 == 0 or not open_:
-            record = _enforcement(rng, i, at, f"user-{rng.randrange(users):07d}")
+            record = enforcement(rng, i, at, f"user-{rng.randrange(users):07d}")
             open_.append(record)
             yield prefix + "enforcement.events", record.user_id.encode(), codec.encode(record), at
         else:
             # Appeals follow their enforcement at a distance, as they do in life: not always in the same batch.
             against = open_.pop(rng.randrange(len(open_)) if len(open_) < 1000 else 0)  # fmt: skip
-            appeal = _appeal(rng, i, at, against)
+            appeal = appeal_against(rng, i, at, against)
             yield prefix + "appeal.events", appeal.user_id.encode(), codec.encode(appeal), at
 
 
-def _enforcement(rng: random.Random, i: int, at: int, user: str) -> r.EnforcementIssued:
+def user_of(number: int) -> str:
+    """Whose enforcement `enforcements` numbers so."""
+    return f"user-{number:07d}"
+
+
+def enforcement_of(number: int) -> str:
+    """Its id."""
+    return f"enf-{number:09d}"
+
+
+def enforcements(prefix: str, users: int, seed: int = 1) -> Iterator[Row]:
+    """One for each user."""
+    rng = random.Random(seed)
+    codec = Codec()
+    for i in range(users):
+        record = enforcement(rng, i, START_MS + i, user_of(i))
+        yield prefix + "enforcement.events", record.user_id.encode(), codec.encode(record), START_MS + i
+
+
+def enforcement(rng: random.Random, i: int, at: int, user: str, name: str | None = None) -> r.EnforcementIssued:
+    """One of any kind; `name` (by default the number `i`) makes its ids."""
+    name = name or f"{i:09d}"
     action = rng.choice(
         (v.Action.CONTENT_REMOVAL, v.Action.PAYOUT_HOLD, v.Action.SUSPENSION, v.Action.LIVESTREAM_ENDED)
     )
     money = r.Money(value=Decimal(rng.randrange(100, 90_000)).scaleb(-2), currency="EUR")
     return r.EnforcementIssued(
-        event_id=f"ev-{i:09d}",
+        event_id=f"ev-{name}",
         user_id=r.UserId(user),
-        enforcement_id=r.EnforcementId(f"enf-{i:09d}"),
+        enforcement_id=r.EnforcementId(f"enf-{name}"),
         version=1,
         issued_at=r.Millis(at),
         policy="counterfeit",
@@ -105,47 +126,61 @@ def _enforcement(rng: random.Random, i: int, at: int, user: str) -> r.Enforcemen
         action=action,
         ends_at=r.Millis(at + 14 * 86_400_000) if action is v.Action.SUSPENSION else None,
         scope=["DE", "FR"],
-        target=r.Target(kind=v.TargetKind.LISTING, id=f"listing-{i:09d}", content_hash=f"{i:064x}"),
+        target=r.Target(kind=v.TargetKind.LISTING, id=f"listing-{name}", content_hash=f"{i:064x}"),
         ground=v.Ground.DECISION_GROUND_INCOMPATIBLE_CONTENT,
         category=v.Category.STATEMENT_CATEGORY_SCAMS_AND_FRAUD,
         source=v.Source.SOURCE_VOLUNTARY,
         detector=r.Detector(name="counterfeit-image", version=f"4.{rng.randrange(3)}"),
         automation=v.Automation.AUTOMATED_DECISION_FULLY,
-        statement_of_reasons_id=f"sor-{i:09d}",
-        facts_ref=f"s3://facts/{i:09d}",
-        effects=[r.Effect(effect_id=f"ef-{i}", system="catalogue", kind=v.EffectKind.CONTENT_STATUS)],
+        statement_of_reasons_id=f"sor-{name}",
+        facts_ref=f"s3://facts/{name}",
+        effects=[r.Effect(effect_id=f"ef-{name}", system="catalogue", kind=v.EffectKind.CONTENT_STATUS)],
         amount=money if action is v.Action.PAYOUT_HOLD else None,
         strikes=1,
     )
 
 
-def _appeal(rng: random.Random, i: int, at: int, against: r.EnforcementIssued) -> r.AppealSubmitted:
+def appeal_against(
+    rng: random.Random, i: int, at: int, against: r.EnforcementIssued, name: str | None = None
+) -> r.AppealSubmitted:
+    """An appeal against this enforcement; `name` as there."""
+    name = name or f"{i:09d}"
     return r.AppealSubmitted(
-        event_id=f"ev-{i:09d}",
+        event_id=f"ev-{name}",
         user_id=against.user_id,
-        appeal_id=r.AppealId(f"appeal-{i:09d}"),
+        appeal_id=r.AppealId(f"appeal-{name}"),
         submitted_at=r.Millis(at),
         enforcement_id=against.enforcement_id,
         enforcement_version=1,
         appellant_id=against.user_id,
         language=rng.choice(LANGUAGES),
         grounds=[v.AppealGround.FACTS_WRONG],
-        statement_ref=f"s3://statements/{i:09d}",
+        statement_ref=f"s3://statements/{name}",
     )
 
 
-def create_topics(kafka: dict[str, Any], names: Iterable[str], **config: str) -> None:
+def create_topics(kafka: dict[str, Any], names: Iterable[str], *, partitions: int = PARTITIONS, **config: str) -> None:
     """Topics whose records, old as their timestamps are, stay."""
-    new = [NewTopic(n, PARTITIONS, 1, config={"retention.ms": "-1", **config}) for n in names]
+    new = [NewTopic(n, partitions, 1, config={"retention.ms": "-1", **config}) for n in names]
     admin = AdminClient(kafka)  # kept: its answers die with it
     for future in admin.create_topics(new).values():
         future.result()
 
 
 def load(kafka: dict[str, Any], rows: Iterable[Row]) -> int:
-    """Produce all rows; returns how many."""
+    """Produce all rows, each partition's in their order; returns how many."""
+    refused: list[str] = []
     producer = Producer(
-        {**kafka, "partitioner": "murmur2_random", "linger.ms": 20, "queue.buffering.max.messages": 500_000}
+        {
+            **kafka,
+            "partitioner": "murmur2_random",
+            # A topic just made refuses its first batches now and then: sent again, they would come after later ones.
+            "enable.idempotence": True,
+            "linger.ms": 20,
+            "queue.buffering.max.messages": 500_000,
+            "delivery.report.only.error": True,
+            "on_delivery": lambda error, _message: refused.append(str(error)),
+        }
     )
     count = 0
     for topic, key, value, timestamp in rows:
@@ -156,9 +191,14 @@ def load(kafka: dict[str, Any], rows: Iterable[Row]) -> int:
             except BufferError:
                 producer.poll(0.1)
         count += 1
-    if producer.flush(120):
-        raise SystemExit("the workload could not be loaded: the broker does not take the records")
+    if producer.flush(120) or refused:
+        raise SystemExit(f"the workload could not be loaded: the broker does not take the records {refused[:1]}")
     return count
+
+
+def now_ms() -> int:
+    """The machine's time, UTC ms."""
+    return time.time_ns() // 1_000_000
 
 
 def prefix() -> str:

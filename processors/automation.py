@@ -6,31 +6,20 @@ the case's id, so that the rule is audited by what they decide.
 """
 
 from processors import ids
-from processors.closing import Verdict, decide
-from processors.conditions import holds
 from processors.context import Context
+from processors.decision import Verdict, decide
 from processors.dossier import Dossier
 from processors.lifecycle import Move
 from processors.on_file import Enforcement
 from processors.open_case import OpenCase
 from processors.outbox import case_line
-from processors.priority import WRONGFULNESS
 from processors.reasons import Withheld
-from processors.review_tables import ReviewTables, Rule
+from processors.review_tables import Rule
 from schemas.records import ReviewerId
 from schemas.vocabulary import CaseEventKind, Outcome
 
 ACTOR = "rule:"
 """Prefix of the actor in what a rule did."""
-
-
-def matching(case: OpenCase, facts: tuple[str, ...], amount: float, tables: ReviewTables) -> Rule | None:
-    """The first rule whose conditions hold."""
-    expected = case.parts[WRONGFULNESS].value
-    for rule in tables.rules:
-        if expected >= rule.wrongfulness_at_least and holds(rule.test, facts, case.flags, amount):
-            return rule
-    return None
 
 
 def may_grant(dossier: Dossier, case: OpenCase, e: Enforcement, rule: Rule, ctx: Context, cause: str) -> bool:

@@ -1,87 +1,56 @@
 """The end of a case: one outcome, one line, a tombstone, a notice, and the short form that is kept."""
 
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import NamedTuple
 
-from processors import reversal
 from processors.context import Context
-from processors.dossier import Dossier, Tally
-from processors.growth import MAX_BARRED, MAX_DECIDED, MAX_TALLIES, keep_newest
+from processors.dossier import Dossier
+from processors.growth import MAX_DECIDED, keep_newest
 from processors.lifecycle import Move, go
 from processors.on_file import Enforcement
 from processors.open_case import Decided, OpenCase
 from processors.outbox import REDRESS_OF_DECISION, case_line, closed_line, notice
 from processors.publishing import withdraw
-from processors.reasons import Change, Moot
+from processors.reasons import Change, Erasure, Moot, Reversed
 from processors.remains import something_remains, stands
 from schemas.records import ReviewerId
-from schemas.vocabulary import CaseEventKind, DismissalReason, NoticeKind, Outcome, Redress
+from schemas.vocabulary import CaseEventKind, CaseOrigin, NoticeKind, Outcome, Redress
 
 _LONGEST_SAW = 4_000  # characters; a value of `saw` may have 4,096
 
 
-_ON_THE_MERITS = frozenset({Outcome.UPHELD, Outcome.UPHELD_GROUND_CHANGED, Outcome.OVERTURNED})
-"""Outcomes that say whether the enforcement was right; only these count for or against its detector."""
-
-
-class Verdict(NamedTuple):
-    """A final decision: what, by whom, and on what."""
-
-    event_id: str
-    outcome: Outcome
-    actor: ReviewerId
-    """The first reviewer, or the rule."""
-    second: ReviewerId | None
-    how: str
-    """``alone``, ``confirmed``, ``decided_alike`` (two people), ``lead`` or ``rule``."""
-    reasons_ref: str | None
-    policy_version: str
-    cited: list[str]
-    dismissal: DismissalReason | None
-    substituted_policy: str | None
-    because: list[str]
-    """Triggers of the second look, or the rule."""
-    second_reasons_ref: str | None = None
-    """What the second reviewer wrote, if anything of their own."""
-
-
-def decide(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, verdict: Verdict, move: Move) -> None:
-    """Close the case by a decision, which the caller has found valid."""
-    # Whoever did not agree with somebody is excluded from the case, and has judged the enforcement too.
-    for person in (*case.excluded, verdict.actor, verdict.second):
-        if move is Move.DECIDE and person is not None and person not in e.barred:
-            e.barred = [*e.barred, person][-MAX_BARRED:]
-    outcome = verdict.outcome
-    _count(dossier, e, outcome, by_people=move is Move.DECIDE)
-    saw = _saw(case, e) | _how(verdict)
-    if outcome in (Outcome.UPHELD, Outcome.UPHELD_GROUND_CHANGED):
-        e.upheld_version = e.version
-    _close(
-        dossier,
-        case,
-        e,
-        ctx,
-        verdict.event_id,
-        move,
-        outcome=outcome,
-        actor=verdict.actor,
-        reason=verdict.dismissal,
-        reasons_ref=verdict.reasons_ref,
-        saw=saw,
-        last_review=verdict.event_id,
-    )
-    if outcome is Outcome.OVERTURNED:
-        reversal.order(dossier, case, e, ctx, verdict.event_id)
-    else:
-        closed_line(dossier, ctx, verdict.event_id, case)
-
-
-def close_withdrawn(dossier: Dossier, case: OpenCase, ctx: Context, cause: str) -> None:
-    """Close the case because the appellant took the appeal back."""
+def close_withdrawn(
+    dossier: Dossier,
+    case: OpenCase,
+    ctx: Context,
+    cause: str,
+    *,
+    reason: str | None = None,
+    actor: ReviewerId | None = None,
+) -> None:
+    """Close the case because the appellant took the appeal back, or wants to be erased."""
     e = dossier.enforcements[case.enforcement_id]
-    dossier.counts.withdrawn += 1
-    _close(dossier, case, e, ctx, cause, Move.END, outcome=Outcome.WITHDRAWN, saw=_saw(case, e))
+    dossier.counts.withdrawn += case.origin is CaseOrigin.APPEAL
+    saw = saw_of(case, e)
+    close(dossier, case, e, ctx, cause, Move.END, outcome=Outcome.WITHDRAWN, saw=saw, reason=reason, actor=actor)
     closed_line(dossier, ctx, cause, case)
+
+
+def close_reversed(
+    dossier: Dossier,
+    case: OpenCase,
+    e: Enforcement,
+    ctx: Context,
+    cause: str,
+    how: Reversed,
+    told: Mapping[str, str] | None = None,
+) -> None:
+    """Close the case as overturned, because what it is about is reversed for another reason; the caller reverses it.
+
+    `told` is what the line says besides.
+    """
+    saw = {**saw_of(case, e), **(told or {})}
+    close(dossier, case, e, ctx, cause, Move.REVERSE, outcome=Outcome.OVERTURNED, reason=how, saw=saw)
 
 
 def settle(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
@@ -95,13 +64,13 @@ def settle(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause
         case_line(dossier, ctx, CaseEventKind.ENFORCEMENT_CHANGED, cause, case, reason=change)
         return
     e.moot = True
-    dossier.counts.moot += 1
+    dossier.counts.moot += case.origin is CaseOrigin.APPEAL
     reason = Moot.LIFTED if lifted else Moot.EXPIRED
-    _close(dossier, case, e, ctx, cause, Move.END, outcome=Outcome.MOOT, reason=reason, saw=_saw(case, e))
+    close(dossier, case, e, ctx, cause, Move.END, outcome=Outcome.MOOT, reason=reason, saw=saw_of(case, e))
     closed_line(dossier, ctx, cause, case)
 
 
-def _close(
+def close(
     dossier: Dossier,
     case: OpenCase,
     e: Enforcement,
@@ -116,6 +85,7 @@ def _close(
     reasons_ref: str | None = None,
     last_review: str = "",
 ) -> None:
+    """One outcome, one line, a tombstone, a notice, and the short form that is kept."""
     case.version += 1
     case.lease = None
     go(case, move)
@@ -131,14 +101,14 @@ def _close(
         dossier,
         ctx,
         NoticeKind.DECIDED,
-        f"case.decided.{outcome}",
+        "case.erased" if reason == Erasure.ERASURE else f"case.decided.{outcome}",
         line_id,
         case=case,
         enforcement=e,
         outcome=outcome,
         reasons_ref=reasons_ref,
         reasons=[] if reason is None else [reason],
-        redress=list(_REDRESS.get(outcome, REDRESS_OF_DECISION)),
+        redress=list(REDRESS_OF_DECISION if reason == Erasure.ERASURE else _REDRESS.get(outcome, REDRESS_OF_DECISION)),
     )
 
 
@@ -147,46 +117,7 @@ _REDRESS = {Outcome.DISMISSED: _NOT_JUDGED, Outcome.WITHDRAWN: _NOT_JUDGED}
 """What is left after each outcome, where it is more than after every decision."""
 
 
-def _how(verdict: Verdict) -> dict[str, str]:
-    """Who decided, how, and on what."""
-    saw = {
-        "reviewer": verdict.actor,
-        "how": verdict.how,
-        "decision_policy_version": verdict.policy_version,
-        "cited_evidence": _joined(verdict.cited),
-    }
-    if verdict.reasons_ref is not None:
-        saw["reasons_ref"] = verdict.reasons_ref
-    if verdict.second is not None:
-        saw["first_reviewer"] = verdict.actor
-        saw["second_reviewer"] = verdict.second
-        saw["agreed"] = "true"
-    if verdict.second_reasons_ref is not None:
-        saw["second_reasons_ref"] = verdict.second_reasons_ref
-    if verdict.because:
-        saw["because"] = _joined(verdict.because)
-    if verdict.substituted_policy is not None:
-        saw["substituted_policy"] = verdict.substituted_policy
-    return saw
-
-
-def _count(dossier: Dossier, e: Enforcement, outcome: Outcome, *, by_people: bool) -> None:
-    """Count it for the user, and for the detector if people judged: a rule must not raise what the rule rests on."""
-    overturned = outcome is Outcome.OVERTURNED
-    if overturned:
-        dossier.counts.overturned += 1
-    elif outcome is Outcome.DISMISSED:
-        dossier.counts.refused += 1
-    else:
-        dossier.counts.upheld += 1
-    if by_people and e.detector is not None and outcome in _ON_THE_MERITS:
-        tally = dossier.tallies.setdefault(e.detector, Tally())
-        tally.decided += 1
-        tally.overturned += overturned
-        keep_newest(dossier.tallies, MAX_TALLIES)
-
-
-def _saw(case: OpenCase, e: Enforcement) -> dict[str, str]:
+def saw_of(case: OpenCase, e: Enforcement) -> dict[str, str]:
     """What the decision rested on, and what overturns are counted by: decider, detector, policy, language, region."""
     saw = {
         "enforcement_version": str(e.version),
@@ -203,22 +134,28 @@ def _saw(case: OpenCase, e: Enforcement) -> dict[str, str]:
         "statement_of_reasons_id": e.statement_of_reasons_id,
         "opened_at": str(case.opened_at),
         "submitted_at": str(case.submitted_at),
+        "issued_at": str(e.issued_at),
     }
     if e.detector is not None:
         saw["detector"] = e.detector
         saw["detector_version"] = e.detector_version
+    if e.decided_by is not None:
+        saw["decided_by"] = e.decided_by
+    if case.origin is not CaseOrigin.APPEAL:
+        saw["origin"] = case.origin.value
     if case.excluded:
-        saw["excluded_reviewers"] = _joined(case.excluded)
+        saw["excluded_reviewers"] = joined(case.excluded)
     if case.standard:
         saw["standard"] = case.standard
     if case.waived:
-        saw["waived_evidence"] = _joined([*case.waived])
+        saw["waived_evidence"] = joined([*case.waived])
     if case.paused_ms:
         saw["paused_ms"] = str(case.paused_ms)
     return saw
 
 
-def _joined(names: list[str] | list[ReviewerId]) -> str:
+def joined(names: list[str] | list[ReviewerId]) -> str:
+    """Names as a value of `saw`; too many are named by their number and their hash."""
     text = ",".join(names)
     if len(text) <= _LONGEST_SAW:
         return text

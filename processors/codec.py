@@ -10,14 +10,32 @@ import msgspec
 
 from processors.dossier import Dossier
 from processors.errors import DossierUnreadableError
+from processors.remedy_state import Remedy
+from schemas.vocabulary import DirectiveState
 
-FORMAT = 1
+FORMAT = 2
 
 _PREFIX = bytes([FORMAT])
 _encoder = msgspec.msgpack.Encoder()
-_decoder_1 = msgspec.msgpack.Decoder(Dossier)
+_decoder = msgspec.msgpack.Decoder(Dossier)
 
-_DECODERS: dict[int, Callable[[memoryview], Dossier]] = {1: _decoder_1.decode}
+_REVERSALS, _ORDERS, _DONE, _FAILED = "r", "d", 6, 7
+
+
+def _decode_1(data: memoryview) -> Dossier:
+    """Format 1 kept two booleans where a directive now has its state."""
+    plain = msgspec.msgpack.decode(data)
+    for reversal in plain.get(_REVERSALS, {}).values():
+        for order in reversal[_ORDERS]:
+            done, failed = order[_DONE], order[_FAILED]
+            state = (
+                DirectiveState.APPLIED if done else DirectiveState.FAILED_PERMANENT if failed else DirectiveState.SENT
+            )
+            order[_DONE : _FAILED + 1] = [state.value]
+    return _decoder.decode(_encoder.encode(plain)) if _REVERSALS in plain else _decoder.decode(data)
+
+
+_DECODERS: dict[int, Callable[[memoryview], Dossier]] = {1: _decode_1, 2: _decoder.decode}
 
 
 def encode_dossier(dossier: Dossier) -> bytes:
@@ -34,3 +52,24 @@ def decode_dossier(data: bytes) -> Dossier:
         return decode(memoryview(data)[1:])
     except msgspec.MsgspecError as error:
         raise DossierUnreadableError(f"dossier of format {data[0]}: {error}") from error
+
+
+REMEDY_FORMAT = b"\x81"
+"""What stored remedies, which lie beside the dossiers, begin with; no dossier has a format from 0x80 on."""
+
+_remedy_decoder = msgspec.msgpack.Decoder(Remedy)
+
+
+def encode_remedy(remedy: Remedy) -> bytes:
+    """The bytes to store."""
+    return REMEDY_FORMAT + _encoder.encode(remedy)
+
+
+def decode_remedy(data: bytes) -> Remedy:
+    """The remedy that was stored; `DossierUnreadableError` if the format or the content is not known."""
+    if data[:1] != REMEDY_FORMAT:
+        raise DossierUnreadableError(f"remedy of format {data[:1].hex() or 'missing'}; this version reads 81")
+    try:
+        return _remedy_decoder.decode(memoryview(data)[1:])
+    except msgspec.MsgspecError as error:
+        raise DossierUnreadableError(f"remedy: {error}") from error

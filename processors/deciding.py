@@ -6,10 +6,12 @@ reviewer decides without seeing the first decision, and two equal decisions are 
 """
 
 from processors.arbiter import Ruling, accept, current, not_allowed, reject
-from processors.closing import Verdict, decide
+from processors.closing import joined
 from processors.context import Context
+from processors.decision import Verdict, decide
 from processors.dossier import Dossier
 from processors.errors import UnknownSymbolError
+from processors.lesser import filed, not_lesser, told
 from processors.lifecycle import Move, go
 from processors.open_case import OpenCase, Proposed
 from processors.reasons import Dispute, ReviewRefusal
@@ -19,7 +21,7 @@ from processors.rulebook_parts import REVIEWERS_OUTCOMES
 from processors.second_review import drawn_blind, triggers
 from processors.standards import missing
 from schemas.records import DecisionConfirmed, DecisionProposed, DecisionReturned, Millis
-from schemas.vocabulary import CaseEventKind, CaseState, DismissalReason, Outcome
+from schemas.vocabulary import CaseEventKind, CaseOrigin, CaseState, DismissalReason, Outcome
 
 
 def on_proposed(dossier: Dossier, event: DecisionProposed, ctx: Context) -> None:
@@ -30,7 +32,9 @@ def on_proposed(dossier: Dossier, event: DecisionProposed, ctx: Context) -> None
     if case is None:
         return
     tables = ctx.rulebook.tables
-    ruling = not_allowed(case, event.actor, Move.DECIDE, tables.review) or _not_sound(case, event, tables.review)
+    ruling = not_allowed(case, event.actor, Move.DECIDE, tables.review) or _not_sound(
+        dossier, case, event, tables.review
+    )
     if ruling is not None:
         reject(dossier, event, ctx, ruling, case)
         return
@@ -45,6 +49,8 @@ def on_proposed(dossier: Dossier, event: DecisionProposed, ctx: Context) -> None
         list(event.cited_evidence),
         event.dismissal,
         event.substituted_policy,
+        None if event.lesser is None else filed(event.lesser),
+        event.guidance_ref,
     )
     first = case.proposal
     if first is not None:
@@ -80,6 +86,8 @@ def on_confirmed(dossier: Dossier, event: DecisionConfirmed, ctx: Context) -> No
         first.cited,
         first.dismissal,
         first.substituted_policy,
+        first.lesser,
+        first.guidance_ref,
     )
     _decide(dossier, case, ctx, second, first, "confirmed")
 
@@ -100,9 +108,10 @@ def on_returned(dossier: Dossier, event: DecisionReturned, ctx: Context) -> None
     if case.returns > tables.returns:
         _dispute(dossier, case, event, ctx, first, Dispute.RETURNED_TOO_OFTEN)
         return
+    because = joined(case.triggers)
     forget_proposal(case)
     go(case, Move.RETURN)
-    saw = _both(dossier, case, first) | {"second_reviewer": event.actor, "agreed": "false"}
+    saw = _both(dossier, case, first) | {"second_reviewer": event.actor, "agreed": "false", "because": because}
     saw |= {"guidance_ref": event.guidance_ref, "returns": str(case.returns)}
     accept(dossier, event, ctx, case, CaseEventKind.DECISION_RETURNED, saw=saw)
 
@@ -141,6 +150,7 @@ def _dispute(
     """Two people do not agree: a third one, at the lead pod, decides for good."""
     lead = ctx.rulebook.tables.review.lead_pod
     saw = _both(dossier, case, first) | {"second_reviewer": event.actor, "agreed": "false", "from": case.pod}
+    saw["because"] = joined(case.triggers)
     if isinstance(event, DecisionProposed):
         saw["second_outcome"] = event.outcome.value
     case.excluded = [*case.excluded, *(who for who in (first.reviewer, event.actor) if who not in case.excluded)]
@@ -167,11 +177,13 @@ def _decide(dossier: Dossier, case: OpenCase, ctx: Context, last: Proposed, firs
         substituted_policy=last.substituted_policy,
         because=list(case.triggers),
         second_reasons_ref=None if first is None or last.reasons_ref == first.reasons_ref else last.reasons_ref,
+        lesser=last.lesser,
+        guidance_ref=last.guidance_ref,
     )
     decide(dossier, case, dossier.enforcements[case.enforcement_id], ctx, verdict, Move.DECIDE)
 
 
-def _not_sound(case: OpenCase, event: DecisionProposed, tables: ReviewTables) -> Ruling | None:
+def _not_sound(dossier: Dossier, case: OpenCase, event: DecisionProposed, tables: ReviewTables) -> Ruling | None:
     """Why no case may be decided like this."""
     if event.outcome not in REVIEWERS_OUTCOMES:
         return Ruling(ReviewRefusal.OUTCOME_NOT_SUPPORTED, event.outcome)
@@ -179,11 +191,29 @@ def _not_sound(case: OpenCase, event: DecisionProposed, tables: ReviewTables) ->
         return Ruling(ReviewRefusal.REASON_MISSING, "dismissal")
     if event.outcome is Outcome.UPHELD_GROUND_CHANGED and event.substituted_policy is None:
         return Ruling(ReviewRefusal.REASON_MISSING, "substituted_policy")
+    fault = _not_whole(dossier, case, event)
+    if fault is not None:
+        return fault
     unknown = set(event.cited_evidence).difference(exhibit.evidence_id for exhibit in case.evidence)
     if unknown:
         return Ruling(ReviewRefusal.EVIDENCE_UNKNOWN, ",".join(sorted(unknown))[:4_000])
     lacking = missing(case, event.outcome, event.cited_evidence, tables)
     return Ruling(ReviewRefusal.EVIDENCE_MISSING, lacking[:4_000]) if lacking else None
+
+
+def _not_whole(dossier: Dossier, case: OpenCase, event: DecisionProposed) -> Ruling | None:
+    """What a modification or a remand lacks, or where it goes too far."""
+    if event.outcome is Outcome.MODIFIED:
+        if event.lesser is None:
+            return Ruling(ReviewRefusal.REASON_MISSING, "lesser")
+        fault = not_lesser(filed(event.lesser), dossier.enforcements[case.enforcement_id])
+        return None if fault is None else Ruling(ReviewRefusal.NOT_LESSER, fault[:4_000])
+    if event.outcome is Outcome.REMANDED:
+        if event.guidance_ref is None:
+            return Ruling(ReviewRefusal.REASON_MISSING, "guidance_ref")
+        if case.origin is CaseOrigin.REMAND or case.enforcement_id in dossier.remands:
+            return Ruling(ReviewRefusal.REMANDED_ALREADY)
+    return None
 
 
 def _not_second(case: OpenCase, event: DecisionConfirmed | DecisionReturned, tables: ReviewTables) -> Ruling | None:
@@ -194,10 +224,11 @@ def _not_second(case: OpenCase, event: DecisionConfirmed | DecisionReturned, tab
 
 
 def _same(first: Proposed, second: Proposed) -> bool:
-    return (first.outcome, first.dismissal, first.substituted_policy) == (
+    return (first.outcome, first.dismissal, first.substituted_policy, first.lesser) == (
         second.outcome,
         second.dismissal,
         second.substituted_policy,
+        second.lesser,
     )
 
 
@@ -210,4 +241,6 @@ def _both(dossier: Dossier, case: OpenCase, first: Proposed) -> dict[str, str]:
         "policy": e.policy,
         "action": e.action.value,
         "language": case.language,
+        "region": case.region,
+        **({} if first.lesser is None else told(first.lesser)),
     }

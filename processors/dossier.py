@@ -6,15 +6,14 @@ make grow (`processors/growth.py`). Long structs are maps: a new field needs a d
 are arrays: a new field needs a default and goes last.
 """
 
+from enum import StrEnum
+
 from msgspec import Struct, field
 
-from processors.on_file import Enforcement, Lift, Profile, Sum
+from processors.on_file import Enforcement, Lift, Profile
 from processors.open_case import Decided, OpenCase
+from processors.undoing import Immunity, Remand, Reversal
 from schemas.records import AppealId, AppealSubmitted, CaseId, EnforcementId, Millis, UserId
-from schemas.vocabulary import (
-    Operation,
-    TargetKind,
-)
 
 
 class Parked(Struct, frozen=True, array_like=True, gc=False):
@@ -22,68 +21,6 @@ class Parked(Struct, frozen=True, array_like=True, gc=False):
 
     until: Millis
     appeal: AppealSubmitted
-
-
-class Order(Struct, array_like=True, gc=False):
-    """One directive of a running reversal, and how far it is."""
-
-    directive_id: str
-    system: str
-    operation: Operation
-    effect_id: str
-    params: dict[str, str]
-    amount: Sum | None
-    done: bool = False
-    failed: bool = False
-    last_ack: str = ""
-
-
-class Reversal(
-    Struct,
-    kw_only=True,
-    omit_defaults=True,
-    gc=False,
-    rename={
-        "case_id": "c",
-        "appeal_id": "p",
-        "enforcement_id": "e",
-        "version": "v",
-        "target_kind": "tk",
-        "target_id": "t",
-        "content_hash": "h",
-        "ordered_at": "o",
-        "language": "l",
-        "strikes": "k",
-        "orders": "d",
-        "attempt": "a",
-        "retry_at": "r",
-        "stalled": "s",
-    },
-):
-    """A reversal that is not confirmed yet."""
-
-    case_id: CaseId
-    appeal_id: AppealId
-    enforcement_id: EnforcementId
-    version: int
-    target_kind: TargetKind
-    target_id: str
-    content_hash: str | None = None
-    ordered_at: Millis
-    language: str
-    strikes: int = 0
-    orders: list[Order]
-    attempt: int = 1
-    retry_at: Millis | None = None
-    stalled: bool = False
-
-
-class Immunity(Struct, frozen=True, array_like=True, gc=False):
-    """Something that was struck wrongly: a second strike at it is probably wrong too."""
-
-    target_id: str
-    content_hash: str | None
-    policy: str
 
 
 class Tally(Struct, array_like=True, gc=False):
@@ -106,6 +43,31 @@ class Counts(Struct, array_like=True, gc=False):
     moot: int = 0
 
 
+class Stage(StrEnum):
+    """How far the erasure of a user is."""
+
+    HELD = "held"
+    """It waits for the release of legal holds; until then nothing is different."""
+    BEGUN = "begun"
+    """All is erased but what running reversals need: money that is owed is paid first."""
+    DONE = "done"
+
+
+class Erasing(Struct, frozen=True, array_like=True, gc=False):
+    """A request to erase the user, and what has come of it."""
+
+    stage: Stage
+    at: Millis
+    """While it is held, when it was asked for; then when it was done: what is older and comes later is ignored."""
+    asked: str
+    """The newest request, so that its redelivery is silent."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the user is erased, but for what running reversals still need."""
+        return self.stage is not Stage.HELD
+
+
 class Dossier(
     Struct,
     omit_defaults=True,
@@ -126,8 +88,12 @@ class Dossier(
         "early_lifts": "l",
         "reversals": "r",
         "immunities": "i",
+        "remands": "m",
         "tallies": "t",
         "counts": "n",
+        "traces": "g",
+        "holds": "o",
+        "erasing": "z",
     },
 ):
     """All state of one user. Handlers change it in place."""
@@ -136,7 +102,7 @@ class Dossier(
     seq: int = 0
     """Lines of this user's audit so far."""
     head: bytes = b""
-    """The hash of the newest of them, 32 bytes; empty before the first (`processors/chain.py`)."""
+    """The hash of the newest of them, 32 bytes; empty before the first (`schemas/chain.py`)."""
     folded: list[int] = []
     """Inputs of this user folded so far, by topic as `fold.TOPIC_OF` counts them. Replaced, never changed in place:
     the lines share it."""
@@ -153,5 +119,12 @@ class Dossier(
     early_lifts: dict[EnforcementId, Lift] = {}
     reversals: dict[str, Reversal] = {}
     immunities: list[Immunity] = []
+    remands: dict[EnforcementId, Remand] = {}
+    """Sent back to the enforcing side, which has not answered yet."""
     tallies: dict[str, Tally] = {}
     counts: Counts = field(default_factory=Counts)
+    traces: dict[CaseId, str] = {}
+    """By case, the trace that its appeal came in (`processors/traces.py`)."""
+    holds: dict[str, bool] = {}
+    """Legal holds; false once released, so that a copy of an old record does not place one anew."""
+    erasing: Erasing | None = None

@@ -7,21 +7,27 @@ decided it).
 
 from decimal import Decimal
 
+from processors import cohort
 from processors.closing import settle
 from processors.context import Context
 from processors.deciding import forget_proposal
 from processors.dossier import Dossier
-from processors.errors import ImpossibleInputError, UnknownSymbolError
-from processors.growth import MAX_BARRED, MAX_EARLY, MAX_FILED_EXHIBITS, keep_newest, sweep
+from processors.filing import filed, filed_amount
+from processors.growth import MAX_BARRED, MAX_EARLY, keep_newest, sweep
+from processors.immunity import flag
 from processors.intake import join_parked
 from processors.lifecycle import Move, go
-from processors.on_file import Enforcement, Exhibit, FiledEffect, Lift, Profile, Sum
+from processors.money import MONEY_EFFECTS, taken_still
+from processors.on_file import Enforcement, Lift, Profile, Sum
 from processors.open_case import OpenCase
-from processors.outbox import case_line, notice
+from processors.outbox import case_line, line, notice
 from processors.publishing import publish
-from processors.reasons import Change
-from processors.remains import MONEY_EFFECTS
+from processors.reasons import Change, RemandAnswer
+from processors.references import NOTHING, told
+from processors.remand import answered
+from processors.reversal import follow_late
 from processors.review import drop_claim
+from processors.saga import refresh
 from processors.triage import triage_again
 from processors.waiting import add_evidence, answer
 from schemas.records import (
@@ -30,22 +36,27 @@ from schemas.records import (
     EnforcementIssued,
     EnforcementLifted,
     Millis,
-    Money,
     ReviewerId,
     UserProfileUpdated,
 )
-from schemas.vocabulary import Action, CaseEventKind, EffectKind, EvidenceSupplier, NoticeKind, TargetKind
+from schemas.vocabulary import CaseEventKind, EvidenceSupplier, NoticeKind
 
 
 def on_issued(dossier: Dossier, event: EnforcementIssued, ctx: Context) -> None:
     """File an enforcement, and judge the appeals that waited for it."""
     known = dossier.enforcements.get(event.enforcement_id)
     if known is not None and event.version <= known.version:
+        since = known.issued_at
+        before = cohort.term_on_file(dossier, event.enforcement_id)
         known.issued_at = min(known.issued_at, event.issued_at)
-        known.caused_by = known.caused_by or event.caused_by
-        _bar_late(dossier, known, event, ctx)
+        cohort.follow(dossier, event.enforcement_id, before, ctx)
+        if known.caused_by is None and event.caused_by is not None:
+            known.caused_by = event.caused_by
+            follow_late(dossier, event.enforcement_id, ctx, event.event_id)
+        if not _bar_late(dossier, known, event, ctx) and known.issued_at < since:
+            _tell_date(dossier, known, since, ctx, event.event_id)
         return
-    e = _filed(event, event.issued_at)
+    e = filed(event, event.issued_at)
     e.caused_by = event.caused_by
     _put(dossier, event.enforcement_id, known, e, ctx, event.event_id)
 
@@ -56,12 +67,12 @@ def on_amended(dossier: Dossier, event: EnforcementAmended, ctx: Context) -> Non
     if known is not None and event.version <= known.version:
         _bar_late(dossier, known, event, ctx)
         return
-    _put(dossier, event.enforcement_id, known, _filed(event, event.occurred_at), ctx, event.event_id)
+    _put(dossier, event.enforcement_id, known, filed(event, event.occurred_at), ctx, event.event_id)
 
 
 def on_lifted(dossier: Dossier, event: EnforcementLifted, ctx: Context) -> None:
     """Note that the enforcing side took it back; an open case is moot unless something remains to restore."""
-    lift = Lift(event.occurred_at, event.strikes_expunged, _amount(event.amount_returned))
+    lift = Lift(event.occurred_at, event.strikes_expunged, filed_amount(event.amount_returned))
     e = dossier.enforcements.get(event.enforcement_id)
     if e is None:
         earlier = dossier.early_lifts.pop(event.enforcement_id, None)
@@ -73,9 +84,17 @@ def on_lifted(dossier: Dossier, event: EnforcementLifted, ctx: Context) -> None:
     both = lift if e.lift is None else _both(e.lift, lift)
     if both == e.lift:
         return
+    taken = taken_still(e)
     e.lift = both
+    if lift.returned is not None and lift.returned.currency not in taken and taken:
+        saw = {"returned": f"{lift.returned.value} {lift.returned.currency}", "taken_in": ",".join(sorted(taken))}
+        reason, kind = Change.RETURNED_IN_ANOTHER_CURRENCY, CaseEventKind.ENFORCEMENT_CHANGED
+        line(dossier, ctx, kind, event.event_id, enforcement_id=event.enforcement_id, reason=reason, saw=saw)
+    answered(dossier, event.enforcement_id, RemandAnswer.LIFTED, ctx, event.event_id)
     if e.case_id is not None:
         settle(dossier, dossier.cases[e.case_id], e, ctx, event.event_id)
+    if dossier.reversals:
+        refresh(dossier, ctx, event.event_id)
 
 
 def on_profile(dossier: Dossier, event: UserProfileUpdated, _ctx: Context) -> None:
@@ -87,7 +106,7 @@ def on_profile(dossier: Dossier, event: UserProfileUpdated, _ctx: Context) -> No
         language=event.language,
         region=event.region,
         tier=event.seller_tier,
-        lifetime_value=_amount(event.lifetime_value),
+        lifetime_value=filed_amount(event.lifetime_value),
         reach=event.reach,
         is_minor=event.is_minor,
         safety_flag=event.safety_flag,
@@ -97,16 +116,26 @@ def on_profile(dossier: Dossier, event: UserProfileUpdated, _ctx: Context) -> No
 def _put(
     dossier: Dossier, enforcement_id: EnforcementId, known: Enforcement | None, e: Enforcement, ctx: Context, cause: str
 ) -> None:
+    before = cohort.term_on_file(dossier, enforcement_id)
     dossier.enforcements[enforcement_id] = e
     if known is None:
         e.lift = dossier.early_lifts.pop(enforcement_id, None)
         # By its own time, not by when it was folded: filing writes no line, so nothing tells that time later. Never by
         # a time ahead, or appeals would be past their time early.
-        sweep(dossier, min(ctx.now, e.noticed_at), ctx.rulebook.tables.window_ms)
+        cohort.follow(dossier, enforcement_id, before, ctx)
+        sweep(dossier, min(ctx.now, e.noticed_at), ctx)
+        if dossier.immunities:
+            flag(dossier, enforcement_id, e, ctx, cause)
     else:
         _inherit(e, known)
+        cohort.follow(dossier, enforcement_id, before, ctx)
+        answered(dossier, enforcement_id, RemandAnswer.AMENDED, ctx, cause)
     if e.case_id is not None and known is not None:
         _tell_case(dossier, dossier.cases[e.case_id], known, e, ctx, cause)
+    if e.caused_by is not None:
+        follow_late(dossier, enforcement_id, ctx, cause)
+    if dossier.reversals:
+        refresh(dossier, ctx, cause)
     join_parked(dossier, enforcement_id, ctx, cause)
 
 
@@ -119,23 +148,40 @@ def _inherit(e: Enforcement, known: Enforcement) -> None:
     e.reversed_version = known.reversed_version
     e.upheld_version = known.upheld_version
     e.case_id = known.case_id
+    e.reversal_id = known.reversal_id
+    e.against = known.against
     if known.lift is not None and e.noticed_at > known.lift.at:
         _book_returned(e, known, known.lift)  # it stands again; what went back stays booked
     else:
         e.lift = known.lift
 
 
+def _tell_date(dossier: Dossier, known: Enforcement, before: Millis, ctx: Context, cause: str) -> None:
+    """The first version came after a later one: the enforcement has stood since then, and its open case says so."""
+    case = None if known.case_id is None else dossier.cases[known.case_id]
+    if case is None:
+        return
+    case.version += 1
+    saw = {"issued_at": str(known.issued_at), "before": str(before)}
+    kind = CaseEventKind.ENFORCEMENT_CHANGED
+    case_line(dossier, ctx, kind, cause, case, reason=Change.ISSUED_EARLIER, saw=saw)
+    publish(dossier, ctx, case, known)
+
+
 def _bar_late(
     dossier: Dossier, known: Enforcement, event: EnforcementIssued | EnforcementAmended, ctx: Context
-) -> None:
-    """Whoever decided an earlier version may not review the case, nor may what they did as a reviewer stand."""
+) -> bool:
+    """Whoever decided an earlier version may not review the case, nor may what they did as a reviewer stand.
+
+    True: its case is published anew.
+    """
     who = event.decided_by
     if who is None or known.filed or who in known.barred:
-        return
+        return False
     known.barred = _joined(known.barred, [who])
     case = None if known.case_id is None else dossier.cases[known.case_id]
     if case is None or who in case.excluded:
-        return
+        return False
     case.excluded = [*case.excluded, who]
     case.version += 1
     saw = {"enforcement_version": str(known.version), "before": str(event.version), "barred": who}
@@ -149,6 +195,7 @@ def _bar_late(
     kind = CaseEventKind.ENFORCEMENT_CHANGED
     case_line(dossier, ctx, kind, event.event_id, case, reason=Change.DECIDER_NAMED, saw=saw)
     publish(dossier, ctx, case, known)
+    return True
 
 
 def _book_returned(e: Enforcement, known: Enforcement, lift: Lift) -> None:
@@ -184,6 +231,8 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
         saw["claim_dropped"] = case.lease.reviewer
         drop_claim(case)
     go(case, Move.RECHARGE if recharged else Move.AMEND)
+    seen = ctx.look(e) if recharged else NOTHING
+    saw |= told(seen)
     line_id = case_line(
         dossier,
         ctx,
@@ -194,7 +243,7 @@ def _tell_case(dossier: Dossier, case: OpenCase, known: Enforcement, e: Enforcem
         saw=saw,
     )
     if recharged:
-        triage_again(dossier, case, e, ctx, cause)
+        triage_again(dossier, case, e, ctx, cause, seen)
     publish(dossier, ctx, case, e)
     notice(
         dossier,
@@ -217,63 +266,6 @@ def _joined(known: list[ReviewerId], more: list[ReviewerId]) -> list[ReviewerId]
 def _charge(e: Enforcement) -> tuple[str, ...]:
     """What the user is accused of and what was done about it: on this rest priority and pod."""
     return (e.ground, e.policy, e.category, e.action)
-
-
-def _filed(event: EnforcementIssued | EnforcementAmended, noticed_at: Millis) -> Enforcement:
-    _check(event)
-    detector = event.detector
-    target = event.target
-    return Enforcement(
-        version=event.version,
-        action=event.action,
-        target_kind=target.kind,
-        target_id=target.id,
-        noticed_at=noticed_at,
-        issued_at=noticed_at,
-        ends_at=event.ends_at,
-        content_hash=target.content_hash,
-        scope=list(event.scope),
-        policy=event.policy,
-        policy_version=event.policy_version,
-        ground=event.ground,
-        category=event.category,
-        automation=event.automation,
-        detector=None if detector is None else detector.name,
-        detector_version="" if detector is None else detector.version,
-        statement_of_reasons_id=event.statement_of_reasons_id,
-        facts_ref=event.facts_ref,
-        evidence=[
-            Exhibit(item.evidence_id, item.kind, item.ref, item.sha256, EvidenceSupplier.ENFORCEMENT)
-            for item in event.evidence[:MAX_FILED_EXHIBITS]
-        ],
-        effects=[
-            FiledEffect(effect.effect_id, effect.system, effect.kind, effect.params, _amount(effect.amount))
-            for effect in event.effects
-        ],
-        amount=_amount(event.amount),
-        strikes=event.strikes,
-        appealable=event.appealable,
-        appeal_until=event.appeal_until,
-        barred=[] if event.decided_by is None else [event.decided_by],
-    )
-
-
-def _check(event: EnforcementIssued | EnforcementAmended) -> None:
-    """Refuse to file what no later decision could rest on: better one dead letter now than a wrong reversal."""
-    where = f"enforcement {event.enforcement_id} version {event.version}"
-    if event.action is Action.UNKNOWN or event.target.kind is TargetKind.UNKNOWN:
-        raise UnknownSymbolError(f"{where}: its action or target kind is not known to this version")
-    if event.amount is not None and event.amount.value < 0:
-        raise ImpossibleInputError(f"{where}: negative amount {event.amount.value}")
-    for effect in event.effects:
-        if effect.kind is EffectKind.UNKNOWN:
-            raise UnknownSymbolError(f"{where}: the kind of effect {effect.effect_id} is not known to this version")
-        if effect.amount is not None and effect.amount.value < 0:
-            raise ImpossibleInputError(f"{where}: negative amount in effect {effect.effect_id}")
-
-
-def _amount(amount: Money | None) -> Sum | None:
-    return None if amount is None else Sum(amount.value, amount.currency)
 
 
 def _both(first: Lift, second: Lift) -> Lift:

@@ -23,7 +23,19 @@ same dossier whatever `now` is, and commute with those of the other topics.
 from collections.abc import Callable
 from typing import Any, get_args
 
-from processors import deciding, enforcement, intake, reversal, review, timers, waiting
+from processors import (
+    acks,
+    deciding,
+    enforcement,
+    erased,
+    erasure,
+    intake,
+    operators,
+    remedying,
+    review,
+    timers,
+    waiting,
+)
 from processors.codec import decode_dossier, encode_dossier
 from processors.context import Context
 from processors.dossier import Dossier
@@ -41,6 +53,7 @@ from schemas.records import (
     DecisionProposed,
     DecisionReturned,
     DirectiveAcked,
+    DirectiveResolved,
     EnforcementAmended,
     EnforcementEvent,
     EnforcementIssued,
@@ -48,7 +61,14 @@ from schemas.records import (
     EvidenceRequested,
     EvidenceSupplied,
     InputRecord,
+    LegalHoldPlaced,
+    LegalHoldReleased,
+    OperatorEvent,
+    PrivacyEvent,
+    RemedyOrdered,
+    ReversalRetried,
     ReviewEvent,
+    SubjectErasureRequested,
     TimerFired,
     UserId,
     UserProfileUpdated,
@@ -66,6 +86,9 @@ HANDLERS: dict[type, Callable[[Dossier, Any, Context], None]] = {
     EnforcementAmended: enforcement.on_amended,
     EnforcementLifted: enforcement.on_lifted,
     UserProfileUpdated: enforcement.on_profile,
+    SubjectErasureRequested: erasure.on_requested,
+    LegalHoldPlaced: erasure.on_hold_placed,
+    LegalHoldReleased: erasure.on_hold_released,
     AppealSubmitted: intake.on_submitted,
     AppealWithdrawn: intake.on_withdrawn,
     CaseClaimed: review.on_claimed,
@@ -78,12 +101,20 @@ HANDLERS: dict[type, Callable[[Dossier, Any, Context], None]] = {
     DecisionProposed: deciding.on_proposed,
     DecisionConfirmed: deciding.on_confirmed,
     DecisionReturned: deciding.on_returned,
-    DirectiveAcked: reversal.on_acked,
+    ReversalRetried: operators.on_retried,
+    DirectiveResolved: operators.on_resolved,
+    DirectiveAcked: acks.on_acked,
+    RemedyOrdered: remedying.on_ordered,
     TimerFired: _on_timer,
 }
 """The one table from type to handler."""
 
-_TOPICS = (get_args(EnforcementEvent), get_args(AppealEvent), get_args(ReviewEvent), (DirectiveAcked,))
+_TOPICS = (
+    (*get_args(EnforcementEvent), *get_args(PrivacyEvent)),
+    get_args(AppealEvent),
+    (*get_args(ReviewEvent), *get_args(OperatorEvent)),
+    (DirectiveAcked,),
+)
 TOPIC_OF: dict[type, int] = {kind: place for place, kinds in enumerate(_TOPICS) for kind in kinds}
 """Place of an input's topic in `Dossier.folded` and `CaseEvent.folded`."""
 
@@ -98,7 +129,7 @@ def next_due(dossier: Dossier) -> int | None:
     return dossier.due
 
 
-def handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: Context) -> None:
+def handle(dossier: Dossier, event: InputRecord | TimerFired | RemedyOrdered, ctx: Context) -> None:
     """Change the dossier in place by what is due and then by the event, and emit what follows.
 
     If it raises, dossier and emissions are to be thrown away.
@@ -111,8 +142,13 @@ def handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: Context) -> N
     if dossier.due is not None and dossier.due <= ctx.now:
         timers.fire_due(dossier, ctx)
     topic = TOPIC_OF.get(type(event))
-    if topic is not None:  # a timer is no input: its lines are told by their cause
+    if topic is not None:  # a timer or a remedy's order is no input: its lines are told by their cause
         dossier.folded = folded = [*dossier.folded] or [0] * len(_TOPICS)
         folded[topic] += 1
-    handler(dossier, event, ctx)
+    if dossier.erasing is None:
+        handler(dossier, event, ctx)
+    else:
+        if not erased.answered(dossier, event, ctx):
+            handler(dossier, event, ctx)
+        erasure.go_on(dossier, event, ctx)
     timers.reschedule(dossier, ctx)

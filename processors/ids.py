@@ -32,7 +32,8 @@ def case_id(appeal_id: AppealId) -> CaseId:
 
 def event_id(user_id: str, cause_id: str, kind: str, seq: int) -> EventId:
     """One line of a user's audit."""
-    return EventId(uuid5(f"event\x1f{user_id}\x1f{cause_id}\x1f{kind}\x1f{seq}"))
+    # Joined, as formatting an enum's member costs as much as the hash.
+    return EventId(uuid5(_SEPARATOR.join(("event", user_id, cause_id, kind, str(seq)))))
 
 
 def notice_id(line_id: EventId) -> str:
@@ -59,3 +60,36 @@ def fraction(of_id: str, attempt: int) -> float:
     """A number in [0, 1) that depends on nothing but the arguments: jitter that can be replayed."""
     digest = sha1(f"{of_id}\x1f{attempt}".encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:4], "big") / 4_294_967_296
+
+
+def consequence_id(of_reversal: str, enforcement_id: str, version: int) -> str:
+    """The reversal of a version of an enforcement that rested on what this reversal undoes.
+
+    A later version rests on it as well, and has directives under keys of their own.
+    """
+    return uuid5(f"consequence\x1f{of_reversal}\x1f{enforcement_id}\x1f{version}")
+
+
+def remedy_reversal_id(remedy_id: str, enforcement_id: str, version: int) -> str:
+    """The reversal of one enforcement of a remedy's cohort, where no case is open on it."""
+    return uuid5(f"remedy\x1f{remedy_id}\x1f{enforcement_id}\x1f{version}")
+
+
+def superseding_id(superseded: str, revision: int) -> str:
+    """The directive that takes the place of this one, by the user's revision at which it does."""
+    return uuid5(f"superseding\x1f{superseded}\x1f{revision}")
+
+
+def internal_appeal_id(cause: str, enforcement_id: str, version: int) -> AppealId:
+    """Stands where a case has its appeal, for a case that came about without one."""
+    return AppealId(uuid5(f"internal\x1f{cause}\x1f{enforcement_id}\x1f{version}"))
+
+
+def immunity_id(of_reversal: str) -> str:
+    """What a reversal makes immune."""
+    return uuid5("immunity" + _SEPARATOR + of_reversal)
+
+
+def remand_id(of_case: CaseId) -> str:
+    """The remand that a case can lead to."""
+    return uuid5("remand" + _SEPARATOR + of_case)

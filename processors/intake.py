@@ -22,6 +22,7 @@ from processors.outbox import line, notice
 from processors.reasons import Parking, ReviewRefusal
 from processors.refusal import refuse, withdraw_unopened
 from processors.remains import something_remains, was_over
+from processors.traces import remember
 from schemas.records import AppealId, AppealSubmitted, AppealWithdrawn, CaseId, EnforcementId, Millis
 from schemas.vocabulary import CaseEventKind, NoticeKind, Outcome, RefusalReason
 
@@ -33,6 +34,7 @@ def on_submitted(dossier: Dossier, appeal: AppealSubmitted, ctx: Context) -> Non
     if _known(dossier, appeal_id, case_id):
         return
     dossier.counts.appeals += 1
+    remember(dossier, case_id, ctx)
     cause = appeal.event_id
     if appeal_id in dossier.early_withdrawals:
         dossier.early_withdrawals.remove(appeal_id)
@@ -114,7 +116,8 @@ def _known(dossier: Dossier, appeal_id: AppealId, case_id: CaseId) -> bool:
 def _intrinsic_fault(dossier: Dossier, appeal: AppealSubmitted) -> RefusalReason | None:
     if appeal.appellant_id != dossier.user_id and appeal.mandate_ref is None:
         return RefusalReason.NOT_THE_SUBJECT
-    if appeal.statement_ref is None and not appeal.grounds and not appeal.evidence:
+    said = appeal.statement_ref is not None or appeal.statement_sealed is not None
+    if not said and not appeal.grounds and not appeal.evidence:
         return RefusalReason.INSUFFICIENT_INFORMATION
     if appeal.enforcement_id not in dossier.enforcements and _names_an_appeal(dossier, appeal.enforcement_id):
         return RefusalReason.APPEAL_TO_APPEAL

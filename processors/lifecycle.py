@@ -43,6 +43,7 @@ class Move(StrEnum):
     RECHARGE = "enforcement charges something else"
     ESCALATE = "regulatory due time passed, to the lead pod"
     END = "withdrawn or moot"
+    REVERSE = "reversed with its cause, or by a remedy"
     CLOSE = "nothing is left to undo"
 
 
@@ -77,7 +78,7 @@ MOVES: dict[tuple[CaseState, Move], CaseState] = {
     **_everywhere(Move.RECHARGE, claimed=QUEUED, second_review=QUEUED),
     # What is waited for outside, such as a court, does not come sooner for being late.
     **_everywhere(Move.ESCALATE, claimed=QUEUED, awaiting_evidence=QUEUED),
-    **{(state, Move.END): DECIDED for state in OPEN},
+    **{(state, move): DECIDED for state in OPEN for move in (Move.END, Move.REVERSE)},
     (DECIDED, Move.CLOSE): CLOSED,
 }
 

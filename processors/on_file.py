@@ -26,13 +26,15 @@ class Sum(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Exhibit(Struct, frozen=True, array_like=True, gc=False):
-    """A piece of evidence on file, by reference."""
+    """A piece of evidence on file, by reference or sealed."""
 
     evidence_id: str
     kind: EvidenceKind
     ref: str
     sha256: str | None
     supplier: EvidenceSupplier = EvidenceSupplier.UNKNOWN
+    sealed: str | None = None
+    """The piece itself, under the subject's key."""
 
 
 class FiledEffect(Struct, frozen=True, array_like=True, gc=False):
@@ -51,6 +53,16 @@ class Lift(Struct, frozen=True, array_like=True, gc=False):
     at: Millis
     strikes_expunged: bool
     returned: Sum | None
+
+
+class FiledLesser(Struct, frozen=True, array_like=True, gc=False):
+    """What a decision left of an enforcement that was too hard."""
+
+    action: Action
+    ends_at: Millis | None
+    scope: list[str]
+    amount: Sum | None
+    strikes: int
 
 
 class Enforcement(
@@ -85,6 +97,7 @@ class Enforcement(
         "appealable": "ok",
         "appeal_until": "u",
         "barred": "b",
+        "decided_by": "db",
         "lift": "l",
         "returned": "x",
         "reversed_version": "rv",
@@ -92,6 +105,9 @@ class Enforcement(
         "moot": "mo",
         "case_id": "ci",
         "filed": "fi",
+        "lesser": "le",
+        "reversal_id": "ri",
+        "against": "ag",
     },
 ):
     """An enforcement on file: its newest version, and what became of it."""
@@ -125,6 +141,8 @@ class Enforcement(
     appeal_until: Millis | None = None
     barred: list[ReviewerId] = []
     """Who may not review it: who decided any version of it, and who reviewed an earlier case on it."""
+    decided_by: ReviewerId | None = None
+    """Who decided this version, if a person did: overturns are counted against them."""
     lift: Lift | None = None
     returned: dict[str, Sum] = {}
     """By effect: money that a reversal has ordered back, over all versions. Never ordered twice."""
@@ -138,6 +156,19 @@ class Enforcement(
     """The open case on it; there is never more than one."""
     filed: bool = False
     """Filed away: past appeal, only what survival needs is kept."""
+    lesser: FiledLesser | None = None
+    """What is left of this version since a decision modified it."""
+    reversal_id: str | None = None
+    """The newest reversal of it, running or confirmed."""
+    against: str | None = None
+    """The reversal whose immunity it strikes against."""
+
+    @property
+    def force(self) -> FiledLesser:
+        """What is in force of it: as it was issued, or what a decision left."""
+        if self.lesser is not None:
+            return self.lesser
+        return FiledLesser(self.action, self.ends_at, self.scope, self.amount, self.strikes)
 
 
 class Profile(

@@ -2,12 +2,13 @@
 
 from msgspec import Struct
 
-from processors.on_file import Exhibit
+from processors.on_file import Exhibit, FiledLesser
 from schemas.records import AppealId, CaseId, EnforcementId, Millis, ReviewerId
 from schemas.vocabulary import (
     AppealFlag,
     AppealGround,
     Band,
+    CaseOrigin,
     CaseState,
     DismissalReason,
     EvidenceKind,
@@ -33,6 +34,8 @@ class Note(Struct, frozen=True, array_like=True, gc=False):
     submitted_at: Millis
     ref: str | None
     sha256: str | None
+    sealed: str | None = None
+    """The text itself, under the subject's key."""
 
 
 class Lease(Struct, frozen=True, array_like=True, gc=False):
@@ -67,6 +70,8 @@ class Proposed(Struct, frozen=True, array_like=True, gc=False):
     cited: list[str]
     dismissal: DismissalReason | None = None
     substituted_policy: str | None = None
+    lesser: FiledLesser | None = None
+    guidance_ref: str | None = None
 
 
 class Waiting(Struct, frozen=True, array_like=True, gc=False):
@@ -132,6 +137,8 @@ class OpenCase(
         "guidance_ref": "gr",
         "disputed": "dp",
         "escalated": "es",
+        "origin": "or",
+        "overflowed_from": "of",
     },
 ):
     """A case that is not decided yet."""
@@ -199,6 +206,13 @@ class OpenCase(
     disputed: bool = False
     """Two reviewers did not agree: whoever decides next decides for good."""
     escalated: bool = False
+    origin: CaseOrigin = CaseOrigin.APPEAL
+    overflowed_from: str = ""
+    """The pod that it belongs to, and that was full: so it is with a substitute."""
+
+    def sealed_characters(self) -> int:
+        """How much of sealed texts it holds."""
+        return sum(len(each.sealed or "") for each in (*self.notes, *self.evidence))
 
 
 class Decided(Struct, frozen=True, array_like=True, gc=False):

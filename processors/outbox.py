@@ -4,11 +4,12 @@ Lines and notices carry `ctx.now`, when the engine did it; what caused them has 
 """
 
 from processors import ids
-from processors.chain import seal
 from processors.context import Context
-from processors.dossier import Dossier, Reversal
-from processors.on_file import Enforcement, Sum
+from processors.dossier import Dossier
+from processors.on_file import Enforcement, FiledLesser, Sum
 from processors.open_case import OpenCase
+from processors.undoing import Reversal
+from schemas.chain import seal
 from schemas.records import (
     AppealId,
     AppellantNotice,
@@ -16,6 +17,7 @@ from schemas.records import (
     CaseId,
     EnforcementId,
     EventId,
+    Lesser,
     Millis,
     Money,
     ReviewerId,
@@ -32,7 +34,13 @@ from schemas.vocabulary import (
 
 CASE_EVENTS = "case.events"
 NOTICES = "appellant.notices"
+UNDETERMINED = "und"
+"""The language of a user of whom none is known (BCP 47)."""
+UNKNOWN_REGION = "unknown"
+"""The region of a user whose profile has not come yet."""
 RESOLUTIONS = "resolution.events"
+STALLED = "reversals.stalled"
+KEYS = "subject.keys"
 CASES = "cases."
 """Prefix of the pods' topics."""
 
@@ -215,3 +223,14 @@ def notice(
 def money(amount: Sum | None) -> Money | None:
     """An amount on file as the record that travels."""
     return None if amount is None else Money(value=amount.value, currency=amount.currency)
+
+
+def lesser_record(lesser: FiledLesser) -> Lesser:
+    """What is left of an enforcement as the record that travels."""
+    return Lesser(
+        action=lesser.action,
+        ends_at=lesser.ends_at,
+        scope=list(lesser.scope),
+        amount=money(lesser.amount),
+        strikes=lesser.strikes,
+    )

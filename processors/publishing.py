@@ -1,11 +1,13 @@
 """Cases on their pods' topics: the newest full state, and the tombstone when a case leaves."""
 
+from functools import lru_cache
+
 from processors import standards
 from processors.context import Context
 from processors.dossier import Dossier
 from processors.on_file import Enforcement, Exhibit
-from processors.open_case import OpenCase, Proposed, Request
-from processors.outbox import CASES, money
+from processors.open_case import OpenCase, Part, Proposed, Request
+from processors.outbox import CASES, lesser_record, money
 from processors.second_review import AGAINST_PRIOR
 from schemas.records import (
     Case,
@@ -37,10 +39,7 @@ def publish(dossier: Dossier, ctx: Context, case: OpenCase, enforcement: Enforce
         pod=case.pod,
         band=case.band,
         score=case.score,
-        components=[
-            Component(name=p.name, value=p.value, weight=p.weight, contribution=p.contribution, because=p.because)
-            for p in case.parts
-        ],
+        components=[_component(part) for part in case.parts],
         rank_at=case.rank_at,
         submitted_at=case.submitted_at,
         opened_at=case.opened_at,
@@ -51,7 +50,7 @@ def publish(dossier: Dossier, ctx: Context, case: OpenCase, enforcement: Enforce
         grounds=list(case.grounds),  # copies: the record must not change with the dossier
         flags=list(case.flags),
         statements=[
-            Statement(appeal_id=n.appeal_id, submitted_at=n.submitted_at, ref=n.ref, sha256=n.sha256)
+            Statement(appeal_id=n.appeal_id, submitted_at=n.submitted_at, ref=n.ref, sha256=n.sha256, sealed=n.sealed)
             for n in case.notes
         ],
         evidence=[_evidence(exhibit) for exhibit in case.evidence],
@@ -69,6 +68,7 @@ def publish(dossier: Dossier, ctx: Context, case: OpenCase, enforcement: Enforce
         proposal=None if proposal is None or case.blind else _proposal(proposal),
         guidance_ref=case.guidance_ref,
         escalated=case.escalated,
+        origin=case.origin,
     )
     ctx.emit(CASES + case.pod, case.case_id, record)
 
@@ -78,6 +78,14 @@ def withdraw(ctx: Context, case: OpenCase) -> None:
     ctx.emit(CASES + case.pod, case.case_id, None)
 
 
+@lru_cache(maxsize=1 << 14)
+def _component(part: Part) -> Component:
+    """The same object for equal parts, so that its bytes are made once (`schemas.rules.SHARED`)."""
+    return Component(
+        name=part.name, value=part.value, weight=part.weight, contribution=part.contribution, because=part.because
+    )
+
+
 def _evidence(exhibit: Exhibit) -> Evidence:
     return Evidence(
         evidence_id=exhibit.evidence_id,
@@ -85,6 +93,7 @@ def _evidence(exhibit: Exhibit) -> Evidence:
         ref=exhibit.ref,
         sha256=exhibit.sha256,
         supplied_by=exhibit.supplier,
+        sealed=exhibit.sealed,
     )
 
 
@@ -107,12 +116,15 @@ def _second(case: OpenCase) -> SecondReview:
 
 
 def _proposal(proposal: Proposed) -> Proposal:
+    lesser = proposal.lesser
     return Proposal(
         outcome=proposal.outcome,
         reviewer=proposal.reviewer,
         proposed_at=proposal.proposed_at,
         reasons_ref=proposal.reasons_ref,
         cited_evidence=list(proposal.cited),
+        lesser=None if lesser is None else lesser_record(lesser),
+        guidance_ref=proposal.guidance_ref,
     )
 
 

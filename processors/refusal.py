@@ -63,8 +63,10 @@ def refuse(
     )
 
 
-def withdraw_unopened(dossier: Dossier, appeal: AppealSubmitted, ctx: Context, cause: str) -> None:
-    """The appellant took the appeal back before there was a case."""
+def withdraw_unopened(
+    dossier: Dossier, appeal: AppealSubmitted, ctx: Context, cause: str, reason: str | None = None
+) -> None:
+    """The appellant took the appeal back before there was a case, or, with that reason, is erased."""
     _answer(dossier, appeal.appeal_id, withdrawn=True)
     dossier.counts.withdrawn += 1
     line_id = line(
@@ -74,18 +76,20 @@ def withdraw_unopened(dossier: Dossier, appeal: AppealSubmitted, ctx: Context, c
         cause,
         appeal_id=appeal.appeal_id,
         enforcement_id=appeal.enforcement_id,
+        reason=reason,
     )
     notice(
         dossier,
         ctx,
         NoticeKind.DECIDED,
-        "appeal.withdrawn",
+        "appeal.withdrawn" if reason is None else "appeal.erased",
         line_id,
         language=appeal.language,
         appeal_id=appeal.appeal_id,
         enforcement_id=appeal.enforcement_id,
         outcome=Outcome.WITHDRAWN,
-        redress=[Redress.APPEAL_AGAIN, *REDRESS_OF_DECISION],
+        reasons=[] if reason is None else [reason],
+        redress=[*([Redress.APPEAL_AGAIN] if reason is None else []), *REDRESS_OF_DECISION],
     )
 
 

@@ -1,287 +1,220 @@
-"""Undoing an enforcement for good: recompute, do not undo; ask each system until it has answered.
+"""Undoing an enforcement for good: what it did, what followed from it, and that it does not happen again.
 
-A directive names the state that must hold afterwards, by the enforcements that survive. So a directive that is sent
-again keeps its id and key but looks at the survivors afresh: an account banned since must not be freed by a
-repetition. Money is booked as returned when it is ordered, once, whatever systems answer.
+Everything that falls with it is marked before anything is sent, so that no directive names as surviving what the next
+line undoes. Money is booked as returned when it is ordered, once, whatever systems answer.
 """
 
-from processors import ids
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from processors import directives, ids, immunity, saga
+from processors.cascade import alive, consequences, judge
+from processors.closing import close_reversed
 from processors.context import Context
-from processors.dossier import Dossier, Immunity, Order, Reversal
-from processors.errors import UnknownSymbolError
-from processors.growth import MAX_IMMUNITIES
-from processors.on_file import Enforcement, Sum
-from processors.open_case import OpenCase
-from processors.outbox import RESOLUTIONS, closed_line, line, money, notice
-from processors.reasons import AckIgnored, Resend, Stall
-from processors.remains import MONEY_EFFECTS, money_due, strikes_left, survivors
-from processors.tables import Tables
-from schemas.records import Directive, DirectiveAcked, Millis, ReversalConfirmed, ReversalOrdered, Survivor, Target
-from schemas.vocabulary import AckStatus, CaseEventKind, EffectKind, NoticeKind, Operation, Outcome
-
-OPERATIONS = {
-    EffectKind.ACCOUNT_STATUS: Operation.RESTORE,
-    EffectKind.SELLING_STATUS: Operation.RESTORE,
-    EffectKind.FEATURE_STATUS: Operation.RESTORE,
-    EffectKind.VISIBILITY: Operation.RESTORE,
-    EffectKind.CONTENT_STATUS: Operation.RESTORE,
-    EffectKind.LIVESTREAM_STATUS: Operation.RESTORE,
-    EffectKind.COMMISSION_RATE: Operation.RESTORE,
-    EffectKind.LABEL: Operation.RESTORE,
-    EffectKind.PAYOUT_STATUS: Operation.RELEASE,
-    EffectKind.MONEY_TAKEN: Operation.REPAY,
-    EffectKind.STRIKES: Operation.EXPUNGE,
-}
-"""What undoes each kind of effect; total but for ``UNKNOWN``, which no enforcement on file has."""
+from processors.dossier import Dossier
+from processors.growth import MAX_CASCADE_DEPTH, MAX_CONSEQUENCES
+from processors.internal_case import look_again
+from processors.on_file import FiledLesser
+from processors.outbox import UNDETERMINED, line, notice
+from processors.reasons import Consequence, RemandAnswer, Reversed
+from processors.remains import strikes_left
+from processors.remand import answered
+from processors.undoing import UNSETTLED, Reversal
+from schemas.records import AppealId, CaseId, EnforcementId, EventId, Millis
+from schemas.vocabulary import CaseEventKind, CaseOrigin, NoticeKind, Outcome, ReversalCause
 
 
-def order(dossier: Dossier, case: OpenCase, e: Enforcement, ctx: Context, cause: str) -> None:
-    """Order the reversal of the enforcement's newest version, because of a decided case."""
-    reversal_id = ids.reversal_id(case.case_id)
-    running = Reversal(
-        case_id=case.case_id,
-        appeal_id=case.appeal_id,
-        enforcement_id=case.enforcement_id,
+class Because(NamedTuple):
+    """What a reversal came about by."""
+
+    cause: ReversalCause
+    reversal_id: str
+    lesser: FiledLesser | None = None
+    """What a decision leaves of the enforcement; none: it is overturned."""
+    case_id: CaseId | None = None
+    appeal_id: AppealId | None = None
+    language: str | None = None
+    caused_by: str | None = None
+    remedy_id: str | None = None
+    told: Mapping[str, str] | None = None
+    """What the line about it says besides."""
+
+
+class _Judged(NamedTuple):
+    """One consequence."""
+
+    enforcement_id: EnforcementId
+    verdict: Consequence
+    parent: str
+    """The reversal that it follows from."""
+    reversal_id: str | None
+    """Its own; none if people look at it."""
+
+
+def reverse(dossier: Dossier, enforcement_id: EnforcementId, because: Because, ctx: Context, cause: str) -> None:
+    """Order the reversal of an enforcement's newest version, and of what falls with it."""
+    running = _begin(dossier, enforcement_id, because, ctx)
+    judged = _consequences(dossier, enforcement_id, because, ctx)
+    line_id = saga.send(dossier, because.reversal_id, ctx, cause, told=because.told)
+    ctx.count("reversals_ordered_total", cause=because.cause.value)
+    e = dossier.enforcements[enforcement_id]
+    answered(dossier, enforcement_id, RemandAnswer.REVERSED, ctx, cause)
+    if because.lesser is None and because.cause is not ReversalCause.CASCADE:
+        immunity.grant(dossier, because.reversal_id, running, e, ctx, cause)
+    if because.case_id is None:
+        _tell_user(dossier, running, line_id, ctx)
+    for item in judged:
+        _follow(dossier, item, ctx, cause)
+    saga.refresh(dossier, ctx, cause)
+    for reversal_id in (because.reversal_id, *(item.reversal_id for item in judged if item.reversal_id is not None)):
+        done = all(o.stage not in UNSETTLED for o in dossier.reversals[reversal_id].orders)
+        if done:  # a warning has no effects: said, and thereby done
+            saga.confirm(dossier, reversal_id, ctx, cause)
+
+
+def follow_late(dossier: Dossier, enforcement_id: EnforcementId, ctx: Context, cause: str) -> None:
+    """An enforcement has come that rests on one which is overturned already: judge it as if it had been there.
+
+    Not once the user is erased: nobody could look at it, and nothing new begins.
+    """
+    if dossier.erasing is not None and dossier.erasing.begun:
+        return
+    e = dossier.enforcements[enforcement_id]
+    parent = None if e.caused_by is None else dossier.enforcements.get(e.caused_by)
+    if parent is None or parent.reversed_version < parent.version or parent.reversal_id is None:
+        return
+    if not alive(e, ctx.now):  # its cause is heard of after it was undone itself
+        return
+    verdict = judge(dossier, enforcement_id, ctx.rulebook.tables)
+    item = _Judged(enforcement_id, verdict, parent.reversal_id, None)
+    if verdict is Consequence.LIFTED:
+        item = item._replace(reversal_id=_own_id(dossier, enforcement_id, parent.reversal_id))
+        because = _because(dossier, item)
+        _line(dossier, item, ctx, cause)
+        if e.case_id is not None:
+            close_reversed(dossier, dossier.cases[e.case_id], e, ctx, cause, Reversed.CONSEQUENCE)
+        reverse(dossier, enforcement_id, because, ctx, cause)
+        return
+    _follow(dossier, item, ctx, cause)
+
+
+def _begin(dossier: Dossier, enforcement_id: EnforcementId, because: Because, ctx: Context) -> Reversal:
+    """Plan the directives, and count the enforcement as reversed from here on; nothing is said yet."""
+    e = dossier.enforcements[enforcement_id]
+    before = strikes_left(e)
+    orders = directives.plan(because.reversal_id, e, because.lesser)
+    if because.lesser is None:
+        e.reversed_version = e.version
+    else:
+        e.lesser = because.lesser
+    e.reversal_id = because.reversal_id
+    language = because.language or (UNDETERMINED if dossier.profile is None else dossier.profile.language)
+    running = dossier.reversals[because.reversal_id] = Reversal(
+        case_id=because.case_id,
+        appeal_id=because.appeal_id,
+        enforcement_id=enforcement_id,
         version=e.version,
         target_kind=e.target_kind,
         target_id=e.target_id,
         content_hash=e.content_hash,
         ordered_at=Millis(ctx.now),
-        language=case.language,
-        strikes=strikes_left(e),
-        orders=_orders(reversal_id, e),
+        language=language,
+        strikes=before - strikes_left(e),
+        orders=orders,
+        deadline=Millis(ctx.now + ctx.rulebook.tables.answer_ms),
+        outcome=Outcome.OVERTURNED if because.lesser is None else Outcome.MODIFIED,
+        cause=because.cause,
+        caused_by=because.caused_by,
+        remedy_id=because.remedy_id,
     )
-    e.reversed_version = e.version
-    immunity = Immunity(e.target_id, e.content_hash, e.policy)
-    dossier.immunities = [*(i for i in dossier.immunities if i != immunity), immunity][-MAX_IMMUNITIES:]
-    dossier.reversals[reversal_id] = running
-    _send(dossier, reversal_id, running, ctx, cause)
-    if all(item.done for item in running.orders):  # a warning has no effects: said, and thereby done
-        _confirm(dossier, reversal_id, running, ctx, cause)
+    return running
 
 
-def on_acked(dossier: Dossier, event: DirectiveAcked, ctx: Context) -> None:
-    """A system's answer: once applied is applied, and what cannot be applied goes to people."""
-    running = dossier.reversals.get(event.reversal_id)
-    if running is None:
-        _ignore(dossier, event, ctx, _why_not_running(dossier, event.reversal_id))
+def _consequences(dossier: Dossier, root: EnforcementId, because: Because, ctx: Context) -> list[_Judged]:
+    """Everything that falls with it, or that people must look at, breadth first; each once, so circles end.
+
+    What other strikes still reach is judged anew when those fall as well.
+    """
+    judged: dict[EnforcementId, _Judged] = {}
+    queue = [(root, because.reversal_id, because.lesser is None, 1)]
+    while queue:
+        of, parent, gone, depth = queue.pop(0)
+        fewer = dossier.reversals[parent].strikes > 0
+        found = list(consequences(dossier, of, ctx.now, ctx.rulebook.tables, gone=gone, fewer_strikes=fewer))
+        for enforcement_id, verdict in found:
+            before = judged.get(enforcement_id)
+            reached = before is not None and before.verdict is Consequence.STILL_REACHED
+            falls = verdict is Consequence.LIFTED
+            if enforcement_id == root or (before is not None and not (reached and falls)):
+                continue
+            judged.pop(enforcement_id, None)  # it is told after what it follows from
+            if not falls:
+                judged[enforcement_id] = _Judged(enforcement_id, verdict, parent, None)
+            elif depth > MAX_CASCADE_DEPTH or len(judged) >= MAX_CONSEQUENCES:
+                judged[enforcement_id] = _Judged(enforcement_id, Consequence.TOO_DEEP, parent, None)
+            else:
+                item = _Judged(enforcement_id, verdict, parent, _own_id(dossier, enforcement_id, parent))
+                judged[enforcement_id] = item
+                _begin(dossier, enforcement_id, _because(dossier, item), ctx)
+                queue.append((enforcement_id, item.reversal_id or "", True, depth + 1))
+    return list(judged.values())
+
+
+def _follow(dossier: Dossier, item: _Judged, ctx: Context, cause: str) -> None:
+    """Say what became of a consequence, and do it."""
+    e = dossier.enforcements[item.enforcement_id]
+    _line(dossier, item, ctx, cause)
+    if item.reversal_id is None:
+        look_again(dossier, item.enforcement_id, e, CaseOrigin.CASCADE, item.parent, ctx, cause)
         return
-    item = next((o for o in running.orders if o.directive_id == event.directive_id), None)
-    if item is None:
-        _ignore(dossier, event, ctx, AckIgnored.UNKNOWN_DIRECTIVE)
-    elif item.last_ack == event.event_id:
-        return  # the same answer, delivered twice
-    elif item.system != event.system:
-        _ignore(dossier, event, ctx, AckIgnored.WRONG_SYSTEM)
-    elif item.done:
-        _ignore(dossier, event, ctx, AckIgnored.ALREADY_APPLIED)
-    else:
-        item.last_ack = event.event_id
-        _take(dossier, running, item, event, ctx)
+    case = None if e.case_id is None else dossier.cases[e.case_id]
+    if case is not None:
+        close_reversed(dossier, case, e, ctx, cause, Reversed.CONSEQUENCE)
+    line_id = saga.send(dossier, item.reversal_id, ctx, cause)
+    ctx.count("reversals_ordered_total", cause=ReversalCause.CASCADE.value)
+    answered(dossier, item.enforcement_id, RemandAnswer.REVERSED, ctx, cause)
+    if case is None:
+        _tell_user(dossier, dossier.reversals[item.reversal_id], line_id, ctx)
 
 
-def retry(dossier: Dossier, reversal_id: str, ctx: Context, cause: str) -> None:
-    """The wait for answers is over: send what is open again, or give it to people."""
-    running = dossier.reversals[reversal_id]
-    running.retry_at = None
-    if not any(not o.done and not o.failed for o in running.orders):
-        return
-    if running.attempt >= len(ctx.rulebook.tables.retry_waits_ms):
-        _stall(dossier, reversal_id, running, ctx, cause, Stall.OUT_OF_TRIES)
-        return
-    running.attempt += 1
-    _send(dossier, reversal_id, running, ctx, cause)
+def _line(dossier: Dossier, item: _Judged, ctx: Context, cause: str) -> None:
+    saw = {"caused_by": item.parent}
+    if item.reversal_id is not None:
+        saw["reversal_id"] = item.reversal_id
+    kind = CaseEventKind.CONSEQUENCE_JUDGED
+    line(dossier, ctx, kind, cause, enforcement_id=item.enforcement_id, reason=item.verdict, saw=saw)
 
 
-def _orders(reversal_id: str, e: Enforcement) -> list[Order]:
-    due = money_due(e)
-    orders: dict[str, Order] = {}
-    for effect in e.effects:
-        effect_id = effect.effect_id
-        if effect_id in orders:
-            continue
-        amount = due.get(effect_id) if effect.kind in MONEY_EFFECTS else None
-        if amount is None and effect.kind in MONEY_EFFECTS and (effect.amount or e.amount):
-            continue  # all of it has gone back already
-        if effect.kind is EffectKind.MONEY_TAKEN and amount is None:
-            continue  # nobody ever said how much
-        if effect.kind is EffectKind.STRIKES and e.strikes and not strikes_left(e):
-            continue
-        orders[effect_id] = Order(
-            ids.directive_id(reversal_id, effect_id),
-            effect.system,
-            OPERATIONS[effect.kind],
-            effect_id,
-            effect.params,
-            amount,
-        )
-        if amount is not None:
-            earlier = e.returned.get(effect_id)
-            e.returned[effect_id] = amount if earlier is None else Sum(earlier.value + amount.value, amount.currency)
-    return list(orders.values())
+def _own_id(dossier: Dossier, enforcement_id: EnforcementId, parent: str) -> str:
+    """The reversal of a consequence: its open case's, if it has one, as each case leads to one reversal at most."""
+    e = dossier.enforcements[enforcement_id]
+    return ids.consequence_id(parent, enforcement_id, e.version) if e.case_id is None else ids.reversal_id(e.case_id)
 
 
-def _send(dossier: Dossier, reversal_id: str, running: Reversal, ctx: Context, cause: str) -> None:
-    standing = [
-        Survivor(enforcement_id=key, action=e.action, ends_at=e.ends_at, scope=list(e.scope))
-        for key, e in survivors(dossier, running.enforcement_id, running.target_kind, running.target_id, ctx.now)
-    ]
-    target = Target(kind=running.target_kind, id=running.target_id, content_hash=running.content_hash)
-    record = ReversalOrdered(
-        reversal_id=reversal_id,
-        user_id=dossier.user_id,
-        case_id=running.case_id,
-        enforcement_id=running.enforcement_id,
-        enforcement_version=running.version,
-        ordered_at=running.ordered_at,
-        attempt=running.attempt,
-        outcome=Outcome.OVERTURNED,
-        strikes_expunged=running.strikes,
-        directives=[
-            Directive(
-                directive_id=o.directive_id,
-                system=o.system,
-                operation=o.operation,
-                target=target,
-                effect_id=o.effect_id,
-                params=dict(o.params),
-                amount=money(o.amount),
-                surviving=standing,
-                idempotency_key=o.directive_id,
-            )
-            for o in running.orders
-            if not o.done and not o.failed
-        ],
-    )
-    line(
-        dossier,
-        ctx,
-        CaseEventKind.REVERSAL_ORDERED,
-        cause,
-        appeal_id=running.appeal_id,
-        case_id=running.case_id,
-        enforcement_id=running.enforcement_id,
-        reason=None if running.attempt == 1 else Resend.RESENT,
-        saw={
-            "reversal_id": reversal_id,
-            "attempt": str(running.attempt),
-            "directives": str(len(record.directives)),
-            "surviving": str(len(standing)),
-        },
-    )
-    ctx.emit(RESOLUTIONS, dossier.user_id, record)
-    if record.directives:
-        running.retry_at = Millis(ctx.now + _wait_ms(reversal_id, running.attempt, ctx.rulebook.tables))
-
-
-def _wait_ms(reversal_id: str, attempt: int, tables: Tables) -> int:
-    """The back-off, spread by up to the jitter so that one outage is not followed by one thundering herd."""
-    waits = tables.retry_waits_ms
-    wait = waits[min(attempt, len(waits)) - 1]
-    return wait + int(wait * tables.retry_jitter * ids.fraction(reversal_id, attempt))
-
-
-def _take(dossier: Dossier, running: Reversal, item: Order, event: DirectiveAcked, ctx: Context) -> None:
-    match event.status:
-        case AckStatus.APPLIED | AckStatus.ALREADY_APPLIED:
-            item.done = True
-            _ack_line(dossier, running, event, ctx, CaseEventKind.DIRECTIVE_APPLIED)
-            if all(o.done for o in running.orders):
-                _confirm(dossier, event.reversal_id, running, ctx, event.event_id)
-        case AckStatus.FAILED_RETRYABLE:  # the timer that waits for the answer sends it again
-            _ack_line(dossier, running, event, ctx, CaseEventKind.DIRECTIVE_FAILED)
-        case AckStatus.FAILED_PERMANENT:
-            item.failed = True
-            _ack_line(dossier, running, event, ctx, CaseEventKind.DIRECTIVE_FAILED)
-            _stall(dossier, event.reversal_id, running, ctx, event.event_id, Stall.FAILED_PERMANENT)
-        case AckStatus.UNKNOWN:
-            raise UnknownSymbolError(f"ack {event.event_id}: the status is not known to this version")
-
-
-def _stall(dossier: Dossier, reversal_id: str, running: Reversal, ctx: Context, cause: str, reason: Stall) -> None:
-    """Say once that people are needed; an `applied` that comes later still counts."""
-    if running.stalled:
-        return
-    running.stalled = True
-    waiting = [o.directive_id for o in running.orders if not o.done]
-    line(
-        dossier,
-        ctx,
-        CaseEventKind.REVERSAL_STALLED,
-        cause,
-        appeal_id=running.appeal_id,
-        case_id=running.case_id,
-        enforcement_id=running.enforcement_id,
-        reason=reason,
-        saw={"reversal_id": reversal_id, "attempt": str(running.attempt), "open_directives": str(len(waiting))},
+def _because(dossier: Dossier, item: _Judged) -> Because:
+    """Why a consequence is reversed, while the case on it is still open."""
+    case_id = dossier.enforcements[item.enforcement_id].case_id
+    case = None if case_id is None else dossier.cases[case_id]
+    return Because(
+        ReversalCause.CASCADE,
+        item.reversal_id or "",
+        case_id=case_id,
+        appeal_id=None if case is None else case.appeal_id,
+        language=None if case is None else case.language,
+        caused_by=item.parent,
     )
 
 
-def _confirm(dossier: Dossier, reversal_id: str, running: Reversal, ctx: Context, cause: str) -> None:
-    """Every directive is applied: only now is the user told that it is done."""
-    del dossier.reversals[reversal_id]
-    decided = dossier.decided.get(running.case_id)
-    if decided is not None:
-        dossier.decided[running.case_id] = type(decided)(
-            decided.appeal_id, decided.outcome, decided.version, decided.last_review, confirmed=True
-        )
-    record = ReversalConfirmed(
-        reversal_id=reversal_id,
-        user_id=dossier.user_id,
-        case_id=running.case_id,
-        enforcement_id=running.enforcement_id,
-        confirmed_at=Millis(ctx.now),
-        directive_ids=[o.directive_id for o in running.orders],
-    )
-    line_id = line(
-        dossier,
-        ctx,
-        CaseEventKind.REVERSAL_CONFIRMED,
-        cause,
-        appeal_id=running.appeal_id,
-        case_id=running.case_id,
-        enforcement_id=running.enforcement_id,
-        saw={"reversal_id": reversal_id, "attempt": str(running.attempt)},
-    )
-    ctx.emit(RESOLUTIONS, dossier.user_id, record)
-    closed_line(dossier, ctx, cause, running)
+def _tell_user(dossier: Dossier, running: Reversal, line_id: EventId, ctx: Context) -> None:
+    """Nobody decided a case about it, so nobody has told the user yet that it is being undone."""
     notice(
         dossier,
         ctx,
-        NoticeKind.REVERSAL_CONFIRMED,
-        "reversal.confirmed",
+        NoticeKind.REVERSED,
+        f"reversal.ordered.{running.cause}",
         line_id,
         language=running.language,
-        appeal_id=running.appeal_id,
-        case_id=running.case_id,
         enforcement_id=running.enforcement_id,
+        outcome=running.outcome,
+        reasons=[running.cause],
     )
-
-
-def _why_not_running(dossier: Dossier, reversal_id: str) -> AckIgnored:
-    confirmed = any(
-        decided.confirmed and ids.reversal_id(case_id) == reversal_id for case_id, decided in dossier.decided.items()
-    )
-    return AckIgnored.ALREADY_CONFIRMED if confirmed else AckIgnored.UNKNOWN_REVERSAL
-
-
-def _ack_line(dossier: Dossier, running: Reversal, event: DirectiveAcked, ctx: Context, kind: CaseEventKind) -> None:
-    line(
-        dossier,
-        ctx,
-        kind,
-        event.event_id,
-        appeal_id=running.appeal_id,
-        case_id=running.case_id,
-        enforcement_id=running.enforcement_id,
-        reason=event.status,
-        saw=_answer(event),
-    )
-
-
-def _ignore(dossier: Dossier, event: DirectiveAcked, ctx: Context, reason: AckIgnored) -> None:
-    line(dossier, ctx, CaseEventKind.ACK_IGNORED, event.event_id, reason=reason, saw=_answer(event))
-
-
-def _answer(event: DirectiveAcked) -> dict[str, str]:
-    return {"reversal_id": event.reversal_id, "directive_id": event.directive_id, "system": event.system}

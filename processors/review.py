@@ -97,7 +97,7 @@ def move_to(case: OpenCase, pod: str, rule: str, because: str, ctx: Context) -> 
     """Off the topic of its pod and out of whoever's hands; on the new one when it is published next."""
     withdraw(ctx, case)
     case.lease = None
-    case.pod, case.rule, case.because = pod, rule, because
+    case.pod, case.rule, case.because, case.overflowed_from = pod, rule, because, ""
     clocks.promise(case, ctx.rulebook.tables.review)
 
 

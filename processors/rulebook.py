@@ -73,10 +73,29 @@ class Prior(Section):
     strength: Annotated[float, Field(gt=0)]
 
 
+class ObservedRates(Section):
+    """How much the overturn rates count that the insights observe for a policy, detector version and automation."""
+
+    windows: Annotated[tuple[DurationMs, ...], Field(min_length=1)] = (DAY_MS, 28 * DAY_MS)
+    """Shortest first; the first with enough decided appeals counts, else the longest with any."""
+    enough: Annotated[int, Field(ge=1)] = 20
+    """Decided appeals from which a window is enough."""
+    strength: Annotated[float, Field(ge=0)] = 40
+    """As how many decided appeals a rate counts at most; 0: not at all."""
+
+    @field_validator("windows")
+    @classmethod
+    def _rising(cls, windows: tuple[int, ...]) -> tuple[int, ...]:
+        if list(windows) != sorted(set(windows)):
+            raise ValueError("the windows must become longer, each once")
+        return windows
+
+
 class Wrongfulness(Section):
-    """First matching prior, then what raises it."""
+    """First matching prior, then what was observed, then what raises it."""
 
     priors: Annotated[tuple[Prior, ...], Field(min_length=1)]
+    observed: ObservedRates = ObservedRates()
     automation_lift: dict[Automation, Share]
     immunity_lift: Share
 
@@ -140,6 +159,45 @@ class ReversalPolicy(Section):
     longest_wait: DurationMs
     tries: Annotated[int, Field(ge=1, le=100)]
     jitter: Share
+    deadline: DurationMs = 3 * DAY_MS
+    """When people look into what is not answered, however many tries are left."""
+
+
+class Threshold(Section):
+    """From so many strikes on, these actions follow."""
+
+    at: Annotated[int, Field(ge=1)]
+    actions: Annotated[frozenset[Action], Field(min_length=1)]
+
+
+class Strikes(Section):
+    """What strikes lead to. What was caused by strikes is judged again by this when one of them is overturned."""
+
+    lapse: DurationMs = 365 * DAY_MS
+    """How long before an enforcement a strike still counted for it."""
+    thresholds: tuple[Threshold, ...] = ()
+
+    @field_validator("thresholds")
+    @classmethod
+    def _each_once(cls, thresholds: tuple[Threshold, ...]) -> tuple[Threshold, ...]:
+        actions = [action for threshold in thresholds for action in threshold.actions]
+        twice = sorted({action for action in actions if actions.count(action) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: an action follows at one number of strikes only")
+        return thresholds
+
+
+class ImmunityPolicy(Section):
+    """How long what was struck wrongly must be spared."""
+
+    time: DurationMs = 180 * DAY_MS
+
+
+class RemedyPolicy(Section):
+    """Who may have a whole cohort reversed."""
+
+    approvals: Annotated[int, Field(ge=2, le=16)] = 2
+    """People who must agree; who proposed it is none of them."""
 
 
 class RoutingRule(Section):
@@ -172,6 +230,9 @@ class Rulebook(Section):
     second_review: SecondReviewPolicy | None = None
     automation: tuple[AutomationRule, ...] = ()
     reversal: ReversalPolicy
+    strikes: Strikes = Strikes()
+    immunity: ImmunityPolicy = ImmunityPolicy()
+    remedy: RemedyPolicy = RemedyPolicy()
     pods: Annotated[tuple[Pod, ...], Field(min_length=1)]
     routing: Annotated[tuple[RoutingRule, ...], Field(min_length=1)]
 

@@ -104,6 +104,15 @@ def name_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
             yield ("automation", position, "when"), "a rule without a condition would take every case"
 
 
+def overflow_faults(raw: Mapping[str, object]) -> Iterator[Fault]:
+    """What overflows has somewhere to go."""
+    helped = {rule.get("pod") for rule in map(_map, _list(raw.get("routing"))) if rule.get("substitute")}
+    for position, item in enumerate(_list(raw.get("pods"))):
+        pod = _map(item)
+        if pod.get("overflow") and not pod.get("substitute") and pod.get("name") not in helped:
+            yield ("pods", position, "overflow"), "there is no substitute, neither here nor in a routing rule"
+
+
 def _cycle_faults(pods: list[Mapping[str, object]]) -> Iterator[Fault]:
     substitutes = {pod.get("name"): pod.get("substitute") for pod in pods}
     for position, pod in enumerate(pods):
@@ -125,7 +134,7 @@ def _last_rule_faults(rules: list[object]) -> Iterator[Fault]:
             yield ("routing", position), "the last rule must take every case that is left: no `when`, no `needs`"
 
 
-CHECKS = (severity_faults, weight_faults, band_faults, time_faults, reference_faults, name_faults)
+CHECKS = (severity_faults, weight_faults, band_faults, time_faults, reference_faults, name_faults, overflow_faults)
 """All of them; each takes the raw sections and yields its faults."""
 
 

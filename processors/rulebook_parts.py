@@ -13,7 +13,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 PodName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 Label = Annotated[str, Field(min_length=1, max_length=128)]
 
-REVIEWERS_OUTCOMES = frozenset({Outcome.UPHELD, Outcome.OVERTURNED, Outcome.UPHELD_GROUND_CHANGED, Outcome.DISMISSED})
+REVIEWERS_OUTCOMES = frozenset(
+    {
+        Outcome.UPHELD,
+        Outcome.OVERTURNED,
+        Outcome.MODIFIED,
+        Outcome.UPHELD_GROUND_CHANGED,
+        Outcome.REMANDED,
+        Outcome.DISMISSED,
+    }
+)
 """Outcomes that a reviewer can propose; ``withdrawn`` and ``moot`` come about by events."""
 
 

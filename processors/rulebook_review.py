@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from processors.calendar import UnknownZoneError, load_zone, parse_hours
-from processors.durations import DAY_MS
+from processors.durations import DAY_MS, HOUR_MS
 from processors.rulebook_parts import (
     REVIEWERS_OUTCOMES,
     Conditions,
@@ -41,6 +41,8 @@ class Review(Section):
     """How long the work clock may stand still for one case, all its waiting together."""
     returns: Annotated[int, Field(ge=0, le=20)] = 2
     """How often a second reviewer may give a proposal back before the lead pod decides."""
+    remand_time: DurationMs = 14 * DAY_MS
+    """How long the enforcing side has to amend or lift what was sent back to it."""
 
 
 class EvidenceNeedRule(Section):
@@ -173,6 +175,23 @@ class Hours(Section):
         return week
 
 
+class Overflow(Section):
+    """When new cases go to a pod's substitute. Two marks, so that it does not change with every case."""
+
+    above: Annotated[int, Field(ge=1)]
+    """Begins with more open cases than this; those that wait for evidence or are on hold do not count."""
+    below: Annotated[int, Field(ge=0)]
+    """Ends when there are no more than this."""
+    fresh: DurationMs = HOUR_MS
+    """A load that was observed longer ago is not believed: the cases go where they belong."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.below >= self.above:
+            raise ValueError(f"below: {self.below} must be less than above, {self.above}")
+        return self
+
+
 class Pod(Section):
     """A team of reviewers. No languages means all of them, no reviewers means anyone, no hours means always."""
 
@@ -182,3 +201,5 @@ class Pod(Section):
     substitute: PodName | None = None
     reviewers: Annotated[frozenset[Label], Field(min_length=1)] | None = None
     hours: Hours | None = None
+    overflow: Overflow | None = None
+    """None: it never overflows."""

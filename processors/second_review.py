@@ -59,7 +59,9 @@ def _against_prior(case: OpenCase, decision: Proposed, rules: Triggers) -> bool:
     if len(case.parts) <= WRONGFULNESS:  # ranked by a version that explained less
         return False
     expected = case.parts[WRONGFULNESS].value
-    overturns = decision.outcome is Outcome.OVERTURNED
+    if decision.outcome is Outcome.REMANDED:  # judges nothing yet
+        return False
+    overturns = decision.outcome in (Outcome.OVERTURNED, Outcome.MODIFIED)
     return expected < rules.overturn_below if overturns else expected > rules.uphold_above
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from processors.conditions import Test, compile_test
 from processors.durations import DAY_MS
+from processors.overflow import Marks
 from processors.review_tables import ReviewTables, compile_review
 from schemas.vocabulary import Action, AppealFlag, Automation, Band
 
@@ -83,6 +84,12 @@ class Tables(Struct, frozen=True, gc=False):
     """Severity of an action without an end, and how it is told."""
     automation_lift: dict[Automation, tuple[float, str]]
     """What raises the expected overturn rate, and how it is told."""
+    rate_windows_ms: tuple[int, ...]
+    """Windows of observed overturn rates, shortest first; none if they do not count."""
+    rate_enough: int
+    """Decided appeals from which a window is enough."""
+    rate_strength: float
+    """As how many decided appeals an observed rate counts at most."""
     immunity_lift: float
     standing_strength: float
     urgency_half_ms: int
@@ -97,10 +104,19 @@ class Tables(Struct, frozen=True, gc=False):
     default_pod: str
     parking_ms: int
     window_ms: int
+    overflow: dict[str, Marks]
+    """By pod; one that is not there never overflows."""
     review: ReviewTables
     retry_waits_ms: tuple[int, ...]
     """By attempt, before jitter: how long to wait for the answer to it."""
     retry_jitter: float
+    answer_ms: int
+    """How long the systems have to make a reversal true before people look into it."""
+    immunity_ms: int
+    remand_ms: int
+    strikes_at: dict[Action, int]
+    """By action, the number of strikes at which it follows."""
+    strikes_lapse_ms: int
 
 
 AUTOMATION = 2
@@ -110,6 +126,7 @@ AUTOMATION = 2
 def compile_tables(book: "Rulebook") -> Tables:
     """Lay out a checked rulebook."""
     weights = book.weights
+    observed = book.wrongfulness.observed
     bands = tuple(BandStart(rule.band, rule.at, rule.handling) for rule in book.bands)
     return Tables(
         digest=book.digest,
@@ -127,6 +144,9 @@ def compile_tables(book: "Rulebook") -> Tables:
             for automation, share in book.wrongfulness.automation_lift.items()
             if share
         },
+        rate_windows_ms=observed.windows if observed.strength else (),
+        rate_enough=observed.enough,
+        rate_strength=observed.strength,
         immunity_lift=book.wrongfulness.immunity_lift,
         standing_strength=book.standing.strength,
         urgency_half_ms=book.urgency.half,
@@ -142,9 +162,19 @@ def compile_tables(book: "Rulebook") -> Tables:
         default_pod=book.routing[-1].pod,
         parking_ms=book.intake.parking_time,
         window_ms=book.intake.appeal_window,
+        overflow={
+            pod.name: Marks(pod.overflow.above, pod.overflow.below, pod.overflow.fresh)
+            for pod in book.pods
+            if pod.overflow is not None
+        },
         review=compile_review(book),
         retry_waits_ms=_retry_waits(book),
         retry_jitter=book.reversal.jitter,
+        answer_ms=book.reversal.deadline,
+        immunity_ms=book.immunity.time,
+        remand_ms=book.review.remand_time,
+        strikes_at={action: rule.at for rule in book.strikes.thresholds for action in rule.actions},
+        strikes_lapse_ms=book.strikes.lapse,
     )
 
 

@@ -14,8 +14,9 @@ from processors.context import Context
 from processors.dossier import Dossier
 from processors.intake import refuse_parked
 from processors.open_case import OpenCase
-from processors.reversal import retry
-from schemas.records import CaseId, Millis
+from processors.remand import overdue as remand_overdue
+from processors.saga import retry
+from schemas.records import CaseId, EnforcementId, Millis
 
 _NEVER = 1 << 62
 
@@ -40,6 +41,8 @@ def reschedule(dossier: Dossier, ctx: Context) -> None:
     for running in dossier.reversals.values():
         if running.retry_at is not None and running.retry_at < due:
             due = running.retry_at
+    for sent_back in dossier.remands.values():
+        due = min(due, sent_back.answer_by)
     dossier.due = None if due == _NEVER else Millis(due)
 
 
@@ -60,6 +63,8 @@ def fire_due(dossier: Dossier, ctx: Context) -> None:
                 refuse_parked(dossier, parked, ctx, cause)
         elif item.kind == "retry":
             retry(dossier, item.of, ctx, cause)
+        elif item.kind == "remand":
+            remand_overdue(dossier, EnforcementId(item.of), ctx, cause)
         else:
             _fire_for_case(dossier, dossier.cases[CaseId(item.of)], item, ctx, cause)
 
@@ -95,6 +100,8 @@ def _all(dossier: Dossier, ctx: Context) -> Iterator[_Due]:
     for key, running in dossier.reversals.items():
         if running.retry_at is not None:
             yield _Due(running.retry_at, "retry", key)
+    for key, sent_back in dossier.remands.items():
+        yield _Due(sent_back.answer_by, "remand", key)
 
 
 def _of_case(case: OpenCase, share: float) -> Iterator[_Due]:

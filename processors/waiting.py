@@ -11,7 +11,7 @@ from processors.arbiter import Ruling, accept, current, not_allowed, not_fit, re
 from processors.context import Context
 from processors.dossier import Dossier
 from processors.errors import UnknownSymbolError
-from processors.growth import MAX_EXHIBITS, MAX_REQUESTS
+from processors.growth import MAX_EXHIBITS, MAX_REQUESTS, within
 from processors.lifecycle import Move, go, possible
 from processors.on_file import Exhibit
 from processors.open_case import OpenCase, Request
@@ -193,7 +193,10 @@ def add_evidence(case: OpenCase, evidence: Iterable[Evidence | Exhibit], supplie
     for item in evidence:
         if item.evidence_id not in known and len(case.evidence) + len(added) < MAX_EXHIBITS:
             known.add(item.evidence_id)
-            added.append(Exhibit(item.evidence_id, item.kind, item.ref, item.sha256, supplier))
+            sealed = item.sealed
+            if sealed is not None:
+                sealed = within(sealed, case.sealed_characters() + sum(len(each.sealed or "") for each in added))
+            added.append(Exhibit(item.evidence_id, item.kind, item.ref, item.sha256, supplier, sealed))
     case.evidence += added
     return added
 

@@ -27,7 +27,7 @@ HISTORY: Final = ROOT / "history"
 ALL_RECORDS: Final[tuple[type[Record], ...]] = INPUT_RECORDS + OUTPUT_RECORDS
 RECORD_TYPES: Final[dict[str, type[Record]]] = {f"{NAMESPACE}.{each.__name__}": each for each in ALL_RECORDS}
 """Full name to class, for the records that can stand alone on a topic."""
-WORDS: Final = frozenset({"doc", "pii"})
+WORDS: Final = frozenset({"doc", "personal"})
 """Attributes for people and tools. They do not touch the wire, so a change of them makes no new version."""
 
 JsonSchema = dict[str, Any]
@@ -69,7 +69,13 @@ def wire_form(schema: JsonSchema) -> JsonSchema:
 
 def fingerprint(schema: JsonSchema) -> bytes:
     """CRC-64-AVRO of the parsing canonical form, little endian: eight bytes that name the writer schema."""
-    return bytes.fromhex(avro_fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    return _fingerprint(to_parsing_canonical_form(schema))
+
+
+@cache
+def _fingerprint(canonical: str) -> bytes:
+    """Kept: it is computed byte by byte in Python, and each codec asks for those of the whole history."""
+    return bytes.fromhex(avro_fingerprint(canonical, "CRC-64-AVRO"))
 
 
 def history(record_type: type[Record], root: Path = HISTORY) -> list[Version]:
@@ -91,6 +97,11 @@ def all_types() -> list[type[Record]]:
     """Every record and part that has a schema, in the order of ``records/__init__.py``."""
     members = cast("list[object]", list(vars(records).values()))
     return [each for each in members if isinstance(each, type) and issubclass(each, Record) and each is not Record]
+
+
+def file_of(record_type: type[Record]) -> JsonSchema:
+    """The schema of a record or part as its file has it: other types by name, with the words for people."""
+    return cast("JsonSchema", json.loads((AVRO / f"{record_type.__name__}.avsc").read_text("utf-8")))
 
 
 def _inline(name: str, defined: set[str]) -> object:

@@ -14,8 +14,8 @@ import msgspec
 
 from schemas.catalog import ALL_RECORDS, RECORD_TYPES, current, fingerprint, full_name, wire_form, writer_schemas
 from schemas.errors import DecodeError, DecodeReason, EncodeError, SchemaError, SchemaNotFoundError
+from schemas.nodes import Node, parse
 from schemas.nodes import Record as RecordNode
-from schemas.nodes import parse
 from schemas.reading import Reader, compile_reader
 from schemas.records import Record
 from schemas.registry import SchemaRegistry, subject
@@ -48,8 +48,18 @@ class Codec:
         self._known: dict[bytes, Known] = {}
         """Prefix to reader."""
         self._by_fingerprint = {fingerprint(schema): (kind, schema) for kind, schema in writer_schemas()}
-        self._writers: dict[tuple[type[Record], str | None], tuple[bytes, Writer]] = {}
+        self._writers: dict[tuple[type[Record], str | None], tuple[str, Writer]] = {}
         """Record and topic to prefix and writer."""
+
+    def prepare(self) -> None:
+        """Compile now what the first records of a process would wait for: half a second, in which a backlog forms.
+
+        Writers of all records, and the readers of the schemas that they are written with. A registry is not asked.
+        """
+        for kind in RECORD_TYPES.values():
+            writer_for(kind)
+            head = SINGLE_OBJECT + fingerprint(wire_form(current(kind)))
+            self._new_reader(head)
 
     def encode(self, record: Record, topic: str | None = None) -> bytes:
         """The bytes of a record; equal records give equal bytes.
@@ -65,7 +75,7 @@ class Codec:
         """
         kind = type(record)
         head, write = self._writers.get((kind, topic)) or self._new_writer(kind, topic)
-        data = head + write(record)
+        data = write(record, head)
         if len(data) > self._max_record_bytes:
             text = f"{kind.__name__} has {len(data)} bytes, at most {self._max_record_bytes} allowed"
             raise EncodeError(text)
@@ -91,7 +101,40 @@ class Codec:
             raise DecodeError(DecodeReason.RECORD_TYPE_NOT_ALLOWED, text)
         return reader(data, size)
 
-    def _new_writer(self, kind: type[Record], topic: str | None) -> tuple[bytes, Writer]:
+    def written_with(self, data: bytes) -> tuple[type[Record], Node, int]:
+        """Which record these bytes are, the schema that they were written with, and where the record begins.
+
+        For `compile_projection`: whoever reads some fields of many records compiles once for each prefix.
+
+        Raises:
+            DecodeError: The prefix names no schema of ours.
+            RegistryUnavailableError: The registry does not answer; the record may be good.
+        """
+        size = CONFLUENT_HEAD if data[:1] == CONFLUENT else SINGLE_OBJECT_HEAD
+        return *self._written(data[:size]), size
+
+    def warm(self, kind: type[Record], topic: str) -> None:
+        """Ask the registry now for what `encode` of such a record will need.
+
+        Raises:
+            SchemaNotFoundError: The registry lacks the schema under this topic's subject.
+            RegistryUnavailableError: The registry does not answer.
+        """
+        if (kind, topic) not in self._writers:
+            self._new_writer(kind, topic)
+
+    def warm_id(self, schema_id: int) -> None:
+        """Ask the registry now for what `decode` of records with this schema will need.
+
+        Raises:
+            DecodeError: It is no schema of ours, so records that name it are dead letters.
+            RegistryUnavailableError: The registry does not answer.
+        """
+        head = CONFLUENT + schema_id.to_bytes(4, "big")
+        if head not in self._known:
+            self._new_reader(head)
+
+    def _new_writer(self, kind: type[Record], topic: str | None) -> tuple[str, Writer]:
         if RECORD_TYPES.get(full_name(kind)) is not kind:
             raise EncodeError(f"{kind.__name__} cannot stand alone on a topic")
         schema = wire_form(current(kind))
@@ -102,30 +145,39 @@ class Codec:
         else:
             name = subject(topic, full_name(kind))
             head = CONFLUENT + self._registry.id_for(name, json.dumps(schema)).to_bytes(4, "big")
-        self._writers[kind, topic] = head, writer_for(kind)
-        return head, writer_for(kind)
+        self._writers[kind, topic] = found = head.decode("latin-1"), writer_for(kind)
+        return found
 
     def _new_reader(self, head: bytes) -> Known:
         """Find the writer schema. What is not found is not remembered: it may be registered the next minute."""
-        if head.startswith(SINGLE_OBJECT) and len(head) == SINGLE_OBJECT_HEAD:
-            known = self._from_history(head)
-        elif head.startswith(CONFLUENT) and len(head) == CONFLUENT_HEAD:
-            known = self._from_registry(head)
-        else:
-            text = f"starts with {head[:2].hex(' ') or 'nothing'}, neither single-object nor Confluent form"
-            raise DecodeError(DecodeReason.UNDECODABLE, text)
+        kind, writer = self._written(head)
+        try:
+            known = kind, compile_reader(writer, kind)
+        except (SchemaError, RecursionError) as error:
+            if head.startswith(SINGLE_OBJECT):
+                raise
+            text = f"schema id {int.from_bytes(head[1:], 'big')}: {error}"
+            raise DecodeError(DecodeReason.UNKNOWN_SCHEMA, text) from error
         self._known[head] = known
         return known
 
-    def _from_history(self, head: bytes) -> Known:
+    def _written(self, head: bytes) -> tuple[type[Record], Node]:
+        if head.startswith(SINGLE_OBJECT) and len(head) == SINGLE_OBJECT_HEAD:
+            return self._from_history(head)
+        if head.startswith(CONFLUENT) and len(head) == CONFLUENT_HEAD:
+            return self._from_registry(head)
+        text = f"starts with {head[:2].hex(' ') or 'nothing'}, neither single-object nor Confluent form"
+        raise DecodeError(DecodeReason.UNDECODABLE, text)
+
+    def _from_history(self, head: bytes) -> tuple[type[Record], Node]:
         mark = head[len(SINGLE_OBJECT) :]
         if mark not in self._by_fingerprint:
             text = f"fingerprint {mark.hex()} is in no history: is the writer newer than this program?"
             raise DecodeError(DecodeReason.UNKNOWN_SCHEMA, text)
         kind, schema = self._by_fingerprint[mark]
-        return kind, compile_reader(parse(schema), kind)
+        return kind, parse(schema)
 
-    def _from_registry(self, head: bytes) -> Known:
+    def _from_registry(self, head: bytes) -> tuple[type[Record], Node]:
         schema_id = int.from_bytes(head[1:], "big")
         if self._registry is None:
             text = f"schema id {schema_id}, but no registry is configured"
@@ -134,8 +186,7 @@ class Codec:
             writer = parse(json.loads(self._registry.schema_by_id(schema_id)))
             if not isinstance(writer, RecordNode) or writer.name not in RECORD_TYPES:
                 raise SchemaError("is not one of our records")
-            kind = RECORD_TYPES[writer.name]
-            return kind, compile_reader(writer, kind)
+            return RECORD_TYPES[writer.name], writer
         except SchemaNotFoundError as error:
             raise DecodeError(DecodeReason.UNKNOWN_SCHEMA, str(error)) from error
         except (SchemaError, ValueError, RecursionError) as error:

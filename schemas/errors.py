@@ -57,3 +57,36 @@ class SchemaNotFoundError(RecordError):
 
 class RegistryUnavailableError(RecordError):
     """The registry gives no answer. Says nothing about the record: try again, never dead-letter."""
+
+
+class NotGenuineError(RecordError):
+    """It is no sealed text, or not the one of this user and record: altered, or put in another's place."""
+
+
+class NoWrappingKeyError(RecordError):
+    """A wrapping key that no key-encryption key at hand has wrapped: what it wraps cannot be read here."""
+
+    def __init__(self, wrapping_id: str, kek_id: str, held: list[str]) -> None:
+        """`kek_id` is the one that is needed, `held` those at hand, by name."""
+        self.wrapping_id = wrapping_id
+        self.kek_id = kek_id
+        self.held = held
+        about = f"the wrapping key {wrapping_id} is wrapped by the key-encryption key {kek_id}, "
+        super().__init__(about + ("which is another one under this name here" if self.other else "which is not here"))
+
+    @property
+    def other(self) -> bool:
+        """Whether there is one of that name at hand, which is another key."""
+        return self.kek_id in self.held
+
+
+class KeyEncryptionKeysError(RecordError):
+    """Key-encryption keys that are not written as they must be; `faults` has a line each, and nothing of a key."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class NoCipherError(RecordError):
+    """The library that seals and opens is not installed."""

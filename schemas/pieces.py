@@ -10,11 +10,12 @@ from typing import Final
 
 from schemas import nodes
 from schemas.errors import EncodeError
-from schemas.primitives import EXACT, MORE
+from schemas.primitives import EXACT, KEPT, MORE
 from schemas.records import MAX_ITEMS
 from schemas.rules import MAX_STRING_BYTES, MAX_TIME_MS, MIN_TIME_MS
 
 MAX_LONG: Final = (1 << 63) - 1
+MAX_INT: Final = (1 << 31) - 1
 SMALL: Final = 1 << 10
 """Numbers below this one are looked up."""
 _double = Struct("<d").pack
@@ -36,10 +37,17 @@ COUNTS: Final = ("", *map(zigzag, range(1, MAX_ITEMS + 1)))
 
 
 def number(value: int, least: int, most: int, path: str) -> str:
-    """A number that is not in the table."""
+    """A number that is not in the table of small ones; what most take, up to six bytes, two at once."""
     if not least <= value <= most:
         raise EncodeError(f"{path} is {value}, must be in [{least}, {most}]")
-    return zigzag(value)
+    left = (value << 1) ^ (value >> 63)
+    if left >> 42:
+        return zigzag(value)
+    piece = ""
+    while left >> 14:
+        piece += PAIRS[left & 0x3FFF]
+        left >>= 14
+    return piece + (_ENDS[left] if left >= MORE else chr(left))
 
 
 def time(value: int, path: str) -> str:
@@ -50,7 +58,9 @@ def time(value: int, path: str) -> str:
     if high >= len(PAIRS):  # from 2039 on
         return zigzag(value)
     rest = PAIRS[middle] + _ENDS[high]
-    if value & ~0x1FFF >= MIN_TIME_MS and value | 0x1FFF < MAX_TIME_MS and len(TIMES) < _KEPT:
+    if value & ~0x1FFF >= MIN_TIME_MS and value | 0x1FFF < MAX_TIME_MS:
+        if len(TIMES) >= KEPT:
+            TIMES.clear()
         TIMES[value >> 13] = rest
     return PAIRS[low << 1] + rest
 
@@ -60,19 +70,18 @@ TIMES: Final[dict[int, str]] = {}
 """By time without its last 13 bits (8 s): the rest of its bytes. A writer looks here first; all are in bounds."""
 REALS: Final[dict[float, str]] = {}
 """The same for numbers: most are weights and shares of few digits. Never 0, which has two signs and one hash."""
-_KEPT: Final = 1 << 14
 _ENDS: Final = tuple(chr(n & 0x7F | MORE) + chr(n >> 7) for n in range(1 << 14))
 """Fourteen bits at once; the last two bytes of a six-byte number carry its end mark."""
 
 
-def wide(text: str, least: int, most: int, head: str, path: str) -> tuple[str, str]:
-    """Prefix and bytes of a string that is not ASCII."""
+def wide(text: str, least: int, most: int, head: str, path: str) -> str:
+    """A string that is not ASCII, with its prefix."""
     if not least <= len(text) <= most:
         raise EncodeError(f"{path} has {len(text)} characters, must have {least} to {most}")
     body = text.encode().decode("latin-1")
     if len(body) > MAX_STRING_BYTES:
         raise EncodeError(f"{path} has {len(body)} bytes, at most {MAX_STRING_BYTES} allowed")
-    return head + zigzag(len(body)), body
+    return head + zigzag(len(body)) + body
 
 
 def matching(text: str, pattern: re.Pattern[str], path: str) -> str:
@@ -104,9 +113,22 @@ def real(value: float, path: str) -> str:
     if value - value:  # NaN and the infinities only
         raise EncodeError(f"{path} is {value}, must be finite")
     piece = _double(value).decode("latin-1")
-    if value and len(REALS) < _KEPT:
+    if value:
+        if len(REALS) >= KEPT:
+            REALS.clear()
         REALS[value] = piece
     return piece
+
+
+class Kept(dict[int, tuple[object, str]]):
+    """By identity, immutable parts of records and their bytes. An object that is kept alive keeps its id."""
+
+    def keep(self, part: object, piece: str) -> tuple[object, str]:
+        """Remember it; when there are too many, start again."""
+        if len(self) >= KEPT:
+            self.clear()
+        self[id(part)] = entry = part, piece
+        return entry
 
 
 class Symbols(dict[str | None, str]):

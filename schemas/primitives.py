@@ -17,8 +17,23 @@ EXACT: Final = Context(prec=38, traps=[Inexact, InvalidOperation, Overflow])
 """Never rounds, whatever the caller's own decimal context does."""
 MORE: Final = 0x80
 """Mark of every byte of a number but the last."""
+_TWO_MARKS: Final = MORE + (MORE << 7)
 _LOW_MARKS: Final = MORE * sum(1 << 7 * place for place in range(5))
 """The continuation marks of a six-byte number, as they add up when the bytes are shifted together."""
+SIX: Final = 6
+"""Bytes of a time until 2039."""
+NEVER: Final = -(1 << 60)
+"""What a table of a time's bytes says of those that are none: no sum with it in it is above 0."""
+STEPS: Final = tuple(0 if byte & (MORE | 1) else 1 + (byte >> 1) for byte in range(256))
+"""By its first byte, how many bytes a string takes, its length included; 0: that takes a look at more bytes."""
+LOWS: Final = tuple((byte & 0x7F) >> 1 if byte >= MORE and not byte & 1 else NEVER for byte in range(256))
+"""By the first byte of a time, its last 6 bits."""
+MIDS: Final = tuple((byte & 0x7F) << 6 if byte >= MORE else NEVER for byte in range(256))
+"""By the second byte of a time, the 7 bits before those."""
+HIGHS: Final[dict[bytes, int]] = {}
+"""By the other four bytes, the rest: 8 s of times, all of them in bounds. A reader looks here first."""
+KEPT: Final = 1 << 14
+"""Entries of a table that fills as it is used; when it is full it starts again."""
 
 
 def refuse(reason: DecodeReason, text: str) -> NoReturn:
@@ -32,7 +47,25 @@ def undecodable(text: str) -> NoReturn:
 
 
 def long(data: bytes, at: int, path: str) -> tuple[int, int]:
-    """A zigzag number and the position after it."""
+    """A zigzag number and the position after it; what most numbers take, up to three bytes, is written out."""
+    number = data[at]
+    if number < MORE:
+        return (number >> 1) ^ -(number & 1), at + 1
+    second = data[at + 1]
+    if second < MORE:
+        number += (second << 7) - MORE
+        return (number >> 1) ^ -(number & 1), at + 2
+    third = data[at + 2]
+    if third < MORE:
+        number += (second << 7) + (third << 14) - _TWO_MARKS
+        return (number >> 1) ^ -(number & 1), at + 3
+    value = LOWS[number] + MIDS[second] + HIGHS.get(data[at + 2 : at + SIX], NEVER)
+    if value > 0:
+        return value, at + SIX
+    return _any_long(data, at, path)
+
+
+def _any_long(data: bytes, at: int, path: str) -> tuple[int, int]:
     number = shift = 0
     for position in range(at, at + MAX_VARINT_BYTES):
         byte = data[position]
@@ -40,7 +73,10 @@ def long(data: bytes, at: int, path: str) -> tuple[int, int]:
         if byte < MORE:
             if number >> 64:
                 break
-            return (number >> 1) ^ -(number & 1), position + 1
+            value = (number >> 1) ^ -(number & 1)
+            if position + 1 - at == SIX:
+                _remember(data[at + 2 : at + SIX], value)
+            return value, position + 1
         shift += 7
     undecodable(f"{path}: a number of more than 64 bits at byte {at}")
 
@@ -55,8 +91,9 @@ def time(data: bytes, at: int, path: str) -> tuple[int, int]:
         a = b = c = d = e = f = 0
     if six:
         number = a + (b << 7) + (c << 14) + (d << 21) + (e << 28) + (f << 35) - _LOW_MARKS
-        at += 6
         value = (number >> 1) ^ -(number & 1)
+        _remember(data[at + 2 : at + SIX], value)
+        at += SIX
     else:
         value, at = long(data, at, path)
     if MIN_TIME_MS <= value < MAX_TIME_MS:
@@ -64,9 +101,36 @@ def time(data: bytes, at: int, path: str) -> tuple[int, int]:
     refuse(DecodeReason.IMPLAUSIBLE_TIME, f"{path} is {value}, must be ms in [{MIN_TIME_MS}, {MAX_TIME_MS})")
 
 
+def _remember(high: bytes, value: int) -> None:
+    """Keep what the last four bytes of a six-byte number say, if all numbers that end so are times in bounds."""
+    first = value & ~0x1FFF
+    if first >= MIN_TIME_MS and first + 0x1FFF < MAX_TIME_MS:
+        if len(HIGHS) >= KEPT:
+            HIGHS.clear()
+        HIGHS[high] = first
+
+
+def far(data: bytes, at: int, path: str) -> int:
+    """How many bytes a string takes, its length included, where `STEPS` does not say."""
+    low, high = data[at], data[at + 1]
+    if high < MORE <= low and not low & 1:
+        return 2 + ((low + (high << 7) - MORE) >> 1)
+    return length(data, at, path)[0] - at
+
+
+def text(data: bytes, at: int, path: str) -> None:
+    """Raise `UnicodeDecodeError` if the string that starts here is not UTF-8."""
+    end, at = length(data, at, path)
+    data[at:end].decode()
+
+
 def length(data: bytes, at: int, path: str) -> tuple[int, int]:
     """Where a string (or bytes) ends, and where it starts."""
-    size, at = long(data, at, path)
+    low, high = data[at], data[at + 1]
+    if high < MORE <= low and not low & 1:  # a hash's 64 characters, most texts
+        size, at = (low + (high << 7) - MORE) >> 1, at + 2
+    else:
+        size, at = long(data, at, path)
     if size < 0:
         undecodable(f"{path}: a length of {size}")
     if size > MAX_STRING_BYTES:

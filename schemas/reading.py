@@ -49,8 +49,9 @@ def compile_reader(writer: Node, record_type: type[Record]) -> Reader:
     found = problems(current, writer)
     if found or not isinstance(writer, RecordNode):
         raise SchemaError(f"cannot be read as the current {current.name}: {'; '.join(found)}")
-    source = _ReaderSource(CRITICAL_SYMBOLS.get(record_type, frozenset()))
+    source = ReaderSource(CRITICAL_SYMBOLS.get(record_type, frozenset()))
     source.line(0, "def read(d, p):")
+    source.line(1, "t = d.decode('latin-1')")
     source.value(writer, current, "v", "", 1)
     source.line(1, "return v, p")
     body: Callable[[bytes, int], tuple[Any, int]] = source.build(f"<reader of {current.name}>")
@@ -78,39 +79,49 @@ def compile_reader(writer: Node, record_type: type[Record]) -> Reader:
     return read
 
 
-class _ReaderSource:
-    """Python source of one reader: `d` are the bytes, `p` is the position, `v…` hold values.
+class ReaderSource:
+    """Python source of one reader: `d` are the bytes, `t` the same as text, `p` is the position, `v…` hold values.
 
-    Everything is written out in one function. A call for each field would cost more than reading the field.
+    Everything is written out in one function. A call for each field would cost more than reading the field. In `t`
+    each character stands for one byte (Latin-1): a piece of it that is ASCII is the string already, and cutting it
+    out costs half of cutting out bytes and decoding them.
     """
 
     def __init__(self, critical: frozenset[str]) -> None:
         self._critical = critical
+        self.passed_on = False
+        """What is stepped over reaches a reader after all, so its form and bounds are held to as if it were read."""
         self._lines: list[str] = []
-        self._names: dict[str, Any] = {
+        self.names: dict[str, Any] = {
             **{name: getattr(primitives, name) for name in HELPERS},
             "flags": FLAGS,
+            "highs": primitives.HIGHS.get,
+            "lows": primitives.LOWS,
+            "mids": primitives.MIDS,
+            "steps": primitives.STEPS,
             "double": Struct("<d").unpack_from,
             "single": Struct("<f").unpack_from,
         }
         self._count = 0
 
     def build(self, title: str) -> Any:  # noqa: ANN401 - a function made from source has no better type
-        exec(compile("\n".join(self._lines), title, "exec"), self._names)  # noqa: S102 - our own source
-        return self._names["read"]
+        """The function that has been written so far."""
+        exec(compile("\n".join(self._lines), title, "exec"), self.names)  # noqa: S102 - our own source
+        return self.names["read"]
 
     def line(self, depth: int, text: str) -> None:
+        """Add a line."""
         self._lines.append("    " * depth + text)
 
     def _new(self, prefix: str, value: object = None) -> str:
         self._count += 1
         name = f"{prefix}{self._count}"
         if value is not None:
-            self._names[name] = value
+            self.names[name] = value
         return name
 
     def value(self, writer: Node, reader: Node | None, to: str, path: str, depth: int) -> None:
-        """Read a value of the writer's type into variable `to`; without a reader it is only stepped over."""
+        """Read a value of the writer's type into variable `to`; without a reader it is stepped over, `to` not set."""
         if not isinstance(writer, Union) and isinstance(reader, Union):
             reader = branch_for(writer, reader)
         match writer:
@@ -146,8 +157,9 @@ class _ReaderSource:
         for name, field in wanted.items():
             if name not in values and field.default is not NO_DEFAULT:
                 values[name] = repr(field.default)  # a literal, so that no two records share a list
-        items = ", ".join(f"{name!r}: {values[name]}" for name in wanted)
-        self.line(depth, f"{to} = {{{items}}}")
+        if reader is not None:
+            items = ", ".join(f"{name!r}: {values[name]}" for name in wanted)
+            self.line(depth, f"{to} = {{{items}}}")
 
     def _union(self, writer: Union, reader: Node | None, to: str, path: str, depth: int) -> None:
         self.line(depth, "b = d[p]; p += 1")
@@ -158,8 +170,9 @@ class _ReaderSource:
 
     def _blocks(self, writer: Node, reader: Node | None, to: str, path: str, depth: int, *, is_map: bool) -> None:
         """An array or a map: blocks of items, each with its count, until a count of zero."""
-        count, total, end, item = (self._new(prefix) for prefix in ("c", "t", "e", "v"))
-        self.line(depth, f"{to} = {'{}' if is_map else '[]'}")
+        count, total, end, item, key = (self._new(prefix) for prefix in ("c", "t", "e", "v", "k"))
+        if reader is not None:
+            self.line(depth, f"{to} = {'{}' if is_map else '[]'}")
         self.line(depth, f"{total} = 0")
         self.line(depth, f"{count} = d[p]; p += 1")
         self.line(depth, f"while {count}:")
@@ -169,13 +182,10 @@ class _ReaderSource:
         self.line(depth + 1, f"if {total} > {MAX_ITEMS}: too_many({total}, {path!r})")
         self.line(depth + 1, f"for _ in range({count}):")
         if is_map:
-            key = self._new("k")
             self._scalar(Primitive("string"), key, path, depth + 2)
-            self.value(writer, reader, item, path, depth + 2)
-            self.line(depth + 2, f"{to}[{key}] = {item}")
-        else:
-            self.value(writer, reader, item, path, depth + 2)
-            self.line(depth + 2, f"{to}.append({item})")
+        self.value(writer, reader, item, path, depth + 2)
+        if reader is not None:
+            self.line(depth + 2, f"{to}[{key}] = {item}" if is_map else f"{to}.append({item})")
         self.line(depth + 1, f"if {end} >= 0 and p != {end}: wrong_block(p, {end}, {path!r})")
         self.line(depth + 1, f"{count} = d[p]; p += 1")
 
@@ -193,12 +203,23 @@ class _ReaderSource:
     def _skip(self, node: Primitive, to: str, path: str, depth: int) -> None:
         """Step over a value that nobody will see. What it means is not our business, only how long it is."""
         match node.type:
+            case "string" if self.passed_on:
+                self._passed_on(path, depth)
+            case _ if self.passed_on:
+                self._scalar(node, to, path, depth)
             case "float" | "double":
-                self.line(depth, f"{to} = None; p += {4 if node.type == 'float' else 8}")
+                self.line(depth, f"p += {4 if node.type == 'float' else 8}")
             case "string" | "bytes":
-                self._scalar(Primitive("bytes"), to, path, depth)
+                self.line(depth, f"p += steps[d[p]] or far(d, p, {path!r})")
             case _:
                 self._scalar(Primitive(node.type), to, path, depth)
+
+    def _passed_on(self, path: str, depth: int) -> None:
+        """Step over a string that somebody will see: it must be text, as it would have to be if it were read here."""
+        self.line(depth, f"q = p + (steps[d[p]] or far(d, p, {path!r}))")
+        # Not ASCII is also the length of a long one.
+        self.line(depth, f"if not t[p:q].isascii(): text(d, p, {path!r})")
+        self.line(depth, "p = q")
 
     def _scalar(self, node: Primitive, to: str, path: str, depth: int, *, as_float: bool = False) -> None:
         match node.type, node.logical:
@@ -208,7 +229,9 @@ class _ReaderSource:
                 self.line(depth, f"{to} = flags[d[p]]; p += 1")
                 self.line(depth, f"if {to} is None: wrong_flag(d, p - 1, {path!r})")
             case "long", "timestamp-millis":
-                self.line(depth, f"{to}, p = time(d, p, {path!r})")
+                self.line(depth, f"{to} = highs(d[p + 2:p + 6])")
+                self.line(depth, f"if {to} and ({to} := {to} + lows[d[p]] + mids[d[p + 1]]) > 0: p += 6")
+                self.line(depth, f"else: {to}, p = time(d, p, {path!r})")
             case (("int" | "long"), _):
                 self.line(depth, "b = d[p]; p += 1")
                 self.line(depth, f"if b & 128: {to}, p = long(d, p - 1, {path!r})")
@@ -229,16 +252,22 @@ class _ReaderSource:
                 self.line(depth, "b = d[p]; p += 1")
                 self.line(depth, f"if b & 129: q, p = length(d, p - 1, {path!r})")
                 self.line(depth, "else: q = p + (b >> 1)")
-                self.line(depth, f"{to} = d[p:q]{'' if node.type == 'bytes' else '.decode()'}; p = q")
+                if node.type == "bytes":
+                    self.line(depth, f"{to} = d[p:q]")
+                else:
+                    self.line(depth, f"if not ({to} := t[p:q]).isascii(): {to} = d[p:q].decode()")
+                self.line(depth, "p = q")
 
 
 HELPERS: Final = (
     "amount",
     "block",
+    "far",
     "length",
     "long",
     "not_finite",
     "symbol",
+    "text",
     "time",
     "too_many",
     "wrong_block",

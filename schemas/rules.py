@@ -7,6 +7,8 @@ from typing import Final
 from schemas.records import (
     MAX_STRING,
     AppellantNotice,
+    Component,
+    DeadLetterSettled,
     DecisionProposed,
     DirectiveAcked,
     EnforcementAmended,
@@ -14,6 +16,7 @@ from schemas.records import (
     EvidenceRequested,
     EvidenceSupplied,
     Record,
+    RemedySteered,
     ReversalOrdered,
 )
 
@@ -26,12 +29,15 @@ MIN_TIME_MS: Final = 946_684_800_000
 MAX_TIME_MS: Final = 4_102_444_800_000
 """2100-01-01T00:00:00Z, the first implausible time. Ends and deadlines lie in the same range."""
 
+SHARED: Final[frozenset[type[Record]]] = frozenset({Component})
+"""Parts of records that are often the very same object: a writer keeps their bytes. They hold nothing that changes."""
+
 CRITICAL_SYMBOLS: Final[dict[type[Record], frozenset[str]]] = {
     # Severity, strikes and what must be undone follow from these.
     EnforcementIssued: frozenset({"action", "target.kind", "effects[].kind"}),
     EnforcementAmended: frozenset({"action", "target.kind", "effects[].kind"}),
     # The decision itself.
-    DecisionProposed: frozenset({"outcome", "lesser_action", "dismissal"}),
+    DecisionProposed: frozenset({"outcome", "lesser.action", "dismissal"}),
     # Nobody can be asked for a kind, and no standard be met by a supplier, that is not known here.
     EvidenceRequested: frozenset({"kinds[]", "supplier"}),
     EvidenceSupplied: frozenset({"supplier"}),
@@ -39,8 +45,19 @@ CRITICAL_SYMBOLS: Final[dict[type[Record], frozenset[str]]] = {
     DirectiveAcked: frozenset({"status"}),
     # A system must not guess what it is told to do, nor which state must hold afterwards.
     ReversalOrdered: frozenset(
-        {"outcome", "directives[].operation", "directives[].target.kind", "directives[].surviving[].action"}
+        {
+            "outcome",
+            "directives[].operation",
+            "directives[].target.kind",
+            "directives[].surviving[].action",
+            "directives[].state[].action",
+            "lesser.action",
+        }
     ),
+    # To guess whether a cohort is to be reversed or not is worse than to wait.
+    RemedySteered: frozenset({"steer"}),
+    # What was done with a letter decides whether it may be replayed.
+    DeadLetterSettled: frozenset({"action"}),
     # A user must not be told something that nobody said.
     AppellantNotice: frozenset({"kind", "refusal", "outcome"}),
 }

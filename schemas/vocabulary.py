@@ -230,6 +230,8 @@ class AppealFlag(StrEnum):
     CHILD_SAFETY = "child_safety"
     MINOR = "minor"
     PERSONAL_SAFETY = "personal_safety"
+    AGAINST_IMMUNITY = "against_immunity"
+    """The engine's own: the enforcement strikes what was struck wrongly before. A sender's is not looked at."""
 
 
 class Band(StrEnum):
@@ -308,6 +310,10 @@ class NoticeKind(StrEnum):
     EVIDENCE_RECEIVED = "evidence_received"
     DELAYED = "delayed"
     """The regulatory due time has passed without a decision."""
+    REVERSED = "reversed"
+    """An enforcement is being undone that the user had not appealed against, or not successfully."""
+    REEXAMINED = "reexamined"
+    """An enforcement is looked at again without an appeal, as what it rests on was overturned or sent back."""
 
 
 class Redress(StrEnum):
@@ -368,3 +374,160 @@ class CaseEventKind(StrEnum):
     """Decided, and what had to be undone is undone."""
     GRANT_WITHHELD = "GrantWithheld"
     """A rule would have granted the appeal; its cap or its audit share sent it to people."""
+    DIRECTIVE_SUPERSEDED = "DirectiveSuperseded"
+    """What survives has changed since it was sent: another directive takes its place."""
+    DIRECTIVE_RESOLVED = "DirectiveResolved"
+    """An operator vouches that what it asks for is true."""
+    REVERSAL_RETRIED = "ReversalRetried"
+    CONSEQUENCE_JUDGED = "ConsequenceJudged"
+    """An enforcement that rested on an overturned one was judged again."""
+    INTERNAL_CASE_OPENED = "InternalCaseOpened"
+    """A case without an appeal: people must look at an enforcement again."""
+    IMMUNITY_GRANTED = "ImmunityGranted"
+    IMMUNITY_BREACHED = "ImmunityBreached"
+    """A new enforcement strikes what is immune."""
+    ENFORCEMENT_REMANDED = "EnforcementRemanded"
+    REMAND_ANSWERED = "RemandAnswered"
+    REMAND_OVERDUE = "RemandOverdue"
+    ERASURE_HELD = "ErasureHeld"
+    """A request to erase the user waits until no legal hold is on them."""
+    ERASURE_BEGUN = "ErasureBegun"
+    """The key is shredded and all is erased but what running reversals need."""
+    SUBJECT_ERASED = "SubjectErased"
+    """Nothing is left of the user but counts, the head of this chain, and that they were erased."""
+    ERASURE_REPEATED = "ErasureRepeated"
+    """Asked for again; the reason says what had become of it."""
+    LEGAL_HOLD_PLACED = "LegalHoldPlaced"
+    LEGAL_HOLD_RELEASED = "LegalHoldReleased"
+    INPUT_IGNORED = "InputIgnored"
+    """It is about what was erased: nothing of it is kept."""
+
+
+class DirectiveState(StrEnum):
+    """How far one directive of a reversal is."""
+
+    UNKNOWN = "UNKNOWN"
+    ORDERED = "ordered"
+    SENT = "sent"
+    APPLIED = "applied"
+    FAILED_RETRYABLE = "failed_retryable"
+    FAILED_PERMANENT = "failed_permanent"
+    SUPERSEDED = "superseded"
+
+
+class ReversalCause(StrEnum):
+    """What a reversal came about by."""
+
+    UNKNOWN = "UNKNOWN"
+    DECISION = "decision"
+    CASCADE = "cascade"
+    """What it rested on was overturned."""
+    REMEDY = "remedy"
+    """A whole cohort is reversed because its detector misfired."""
+
+
+class CaseOrigin(StrEnum):
+    """What a case came about by."""
+
+    UNKNOWN = "UNKNOWN"
+    APPEAL = "appeal"
+    CASCADE = "cascade"
+    """What the enforcement rests on was overturned, and no rule says what follows."""
+    REMAND = "remand"
+    """The enforcing side did not answer in time."""
+
+
+class RemedyState(StrEnum):
+    """Where a remedy stands in one partition."""
+
+    UNKNOWN = "UNKNOWN"
+    PREVIEWING = "previewing"
+    """The dry run counts."""
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    """For good; what was reversed stays reversed."""
+    DONE = "done"
+
+
+class RemedyEventKind(StrEnum):
+    """What a partition reports about a remedy."""
+
+    UNKNOWN = "UNKNOWN"
+    PROPOSED = "proposed"
+    PREVIEWED = "previewed"
+    APPROVED = "approved"
+    STARTED = "started"
+    PROGRESSED = "progressed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    STOPPED = "stopped"
+    DONE = "done"
+    REFUSED = "refused"
+    """A command changed nothing; the reason says why."""
+
+
+class RemedySteer(StrEnum):
+    """What an operator does with a remedy."""
+
+    UNKNOWN = "UNKNOWN"
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+class DeadLetterAction(StrEnum):
+    """What an operator did with a dead letter."""
+
+    UNKNOWN = "UNKNOWN"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
+class Dimension(StrEnum):
+    """What insights are counted by."""
+
+    UNKNOWN = "UNKNOWN"
+    OVERALL = "overall"
+    DETECTOR = "detector"
+    """Policy, detector, its version and automation together: what an enforcement knows of itself."""
+    DETECTOR_VERSION = "detector_version"
+    POLICY = "policy"
+    DECIDER = "decider"
+    """Who decided the enforcement that was appealed against, if a person did."""
+    REVIEWER = "reviewer"
+    """Who decided the appeal first."""
+    LANGUAGE = "language"
+    REGION = "region"
+
+
+class MisfireKind(StrEnum):
+    """What about a detector version has risen."""
+
+    UNKNOWN = "UNKNOWN"
+    OVERTURN_RATE = "overturn_rate"
+    APPEAL_RATE = "appeal_rate"
+
+
+class MisfireBaseline(StrEnum):
+    """What a detector version is compared with."""
+
+    UNKNOWN = "UNKNOWN"
+    OWN = "own"
+    """What it did before."""
+    PREDECESSOR = "predecessor"
+    """What the version before it did."""
+    ASSUMED = "assumed"
+    """Neither is known: what the settings assume."""
+
+
+class ReviewSample(StrEnum):
+    """Which second looks at decisions are compared."""
+
+    UNKNOWN = "UNKNOWN"
+    ALL = "all"
+    QUALITY_SAMPLE = "quality_sample"
+    """Drawn at random: the only ones that tell of all decisions."""
+    BLIND_SAMPLE = "blind_sample"
+    """The second reviewer did not see the first decision."""

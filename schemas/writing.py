@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -26,12 +26,14 @@ from schemas.catalog import current_node
 from schemas.errors import EncodeError, SchemaError
 from schemas.pieces import (
     COUNTS,
+    MAX_INT,
     MAX_LONG,
     NUMBERS,
     PAIRS,
     REALS,
     SMALL,
     TIMES,
+    Kept,
     Symbols,
     amount,
     lengths,
@@ -42,10 +44,10 @@ from schemas.pieces import (
     wide,
 )
 from schemas.records import Record
-from schemas.rules import CRITICAL_SYMBOLS, MAX_STRING_BYTES
+from schemas.rules import CRITICAL_SYMBOLS, MAX_STRING_BYTES, SHARED
 
-Writer = Callable[[Any], bytes]
-"""Writes a record, without a prefix.
+Writer = Callable[..., bytes]
+"""Writes a record, and before it a prefix if one is given, as text with one character a byte.
 
 Raises:
     EncodeError: The record breaks a rule of the contract.
@@ -55,24 +57,25 @@ Raises:
 @cache
 def writer_for(record_type: type[Record]) -> Writer:
     """The writer of a record under its current schema; compiled once."""
-    source = _WriterSource(CRITICAL_SYMBOLS.get(record_type, frozenset()))
-    shape = shapes.type_info(record_type)
-    source.line(0, "def write(r):")
-    source.line(1, "o = []")
-    source.value(current_node(record_type), shape, "r", "", 1)
-    source.flush(1)
-    source.line(1, "return ''.join(o).encode('latin-1')")
-    body: Writer = source.build(f"<writer of {record_type.__name__}>")
+    source = WriterSource(CRITICAL_SYMBOLS.get(record_type, frozenset()))
+    source.line(0, "def write(r, head=''):")
+    source.line(1, "try:")
+    source.piece("head")
+    source.value(current_node(record_type), shapes.type_info(record_type), "r", "", 2)
+    source.line(2, f"return {source.joined()}.encode('latin-1')")
+    source.line(1, "except faults as fault: failed(r, fault)")
+    source.names |= {"faults": UNFIT, "failed": partial(_failed, record_type)}
+    return source.build(f"<writer of {record_type.__name__}>")
 
-    def write(record: Record) -> bytes:
-        try:
-            return body(record)
-        except EncodeError as error:
-            raise EncodeError(f"{record_type.__name__}: {error}") from None
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            _explain(record, record_type, error)
 
-    return write
+UNFIT = (EncodeError, AttributeError, LookupError, TypeError, ValueError)
+"""What a value that does not fit its field makes compiled writers raise."""
+
+
+def _failed(record_type: type[Record], record: Record, fault: Exception) -> NoReturn:
+    if isinstance(fault, EncodeError):
+        raise EncodeError(f"{record_type.__name__}: {fault}") from None
+    _explain(record, record_type, fault)
 
 
 def _explain(record: Record, record_type: type[Record], error: Exception) -> NoReturn:
@@ -84,15 +87,18 @@ def _explain(record: Record, record_type: type[Record], error: Exception) -> NoR
     raise EncodeError(f"{record_type.__name__}: {type(error).__name__}: {error}") from error
 
 
-class _WriterSource:
-    """Python source of one writer: `o` gathers pieces, `x…` hold values, `p…` prefixes."""
+class WriterSource:
+    """Python source of one writer: `x…` hold values, `y…` the pieces of what repeats or may be missing.
+
+    A record is one tuple of expressions, joined at the end; what needs statements is written before it.
+    """
 
     def __init__(self, critical: frozenset[str]) -> None:
         self._critical = critical
         self._lines: list[str] = []
-        self._pending: list[str] = []
+        self._pieces: list[str] = []
         self._count = 0
-        self._names: dict[str, Any] = {
+        self.names: dict[str, Any] = {
             "amount": amount,
             "counts": COUNTS,
             "flags": {False: "\0", True: "\1"},
@@ -108,23 +114,31 @@ class _WriterSource:
         }
 
     def build(self, title: str) -> Any:  # noqa: ANN401 - a function made from source has no better type
-        exec(compile("\n".join(self._lines), title, "exec"), self._names)  # noqa: S102 - our own source
-        return self._names["write"]
+        """The function that has been written so far."""
+        exec(compile("\n".join(self._lines), title, "exec"), self.names)  # noqa: S102 - our own source
+        return self.names["write"]
 
     def line(self, depth: int, text: str) -> None:
+        """Add a line."""
         self._lines.append("    " * depth + text)
 
-    def flush(self, depth: int) -> None:
-        """Hand the pieces that are known so far to the output, all at once."""
-        if self._pending:
-            self.line(depth, f"o += ({', '.join(self._pending)},)")
-            self._pending = []
+    def piece(self, of: str) -> None:
+        """Expression `of` gives the next piece."""
+        self._pieces.append(of)
+
+    def joined(self) -> str:
+        """Expression for all pieces so far, in their order; the next one begins anew.
+
+        It joins, and does not format, so that what is no text raises.
+        """
+        pieces, self._pieces = self._pieces, []
+        return f"''.join(({', '.join(pieces)},))"
 
     def _new(self, prefix: str, value: object = None) -> str:
         self._count += 1
         name = f"{prefix}{self._count}"
         if value is not None:
-            self._names[name] = value
+            self.names[name] = value
         return name
 
     def value(self, node: nodes.Node, shape: shapes.Type, of: str, path: str, depth: int, head: str = "") -> None:
@@ -140,78 +154,98 @@ class _WriterSource:
                 self._optional(branch, inner, of, path, depth)
             case nodes.Enum(), _:
                 table = self._new("s", Symbols(node, head, path, critical=path in self._critical))
-                self._pending.append(f"{table}[{of}]")
+                self.piece(f"{table}[{of}]")
             case nodes.Primitive("string"), shapes.StrType():
-                self._text(shape, of, path, depth, head)
+                self._text(shape, of, path, head)
             case nodes.Primitive(), _:
-                self._pending.append(
-                    f"{head!r} + {_scalar(node, shape, of, path)}" if head else _scalar(node, shape, of, path)
-                )
+                scalar = _scalar(node, shape, of, path)
+                self.piece(f"{head!r} + {scalar}" if head else scalar)
             case _:
                 raise SchemaError(f"{path}: {shape} has no place in the contract")
 
     def _record(self, node: nodes.Record, shape: shapes.StructType, of: str, path: str, depth: int, head: str) -> None:
         if head:
-            self._pending.append(repr(head))
+            self.piece(repr(head))
         base = of
         if not of.isidentifier():
             base = self._new("x")
             self.line(depth, f"{base} = {of}")
         types = {field.name: field.type for field in shape.fields}
+        before, self._pieces = self._pieces, []
         for field in node.fields:
             inner = f"{path}.{field.name}" if path else field.name
             self.value(field.type, types[field.name], f"{base}.{field.name}", inner, depth)
+        if shape.cls in SHARED:
+            kept, piece = self._new("k", Kept()), self._new("y")
+            self.line(depth, f"{piece} = {kept}.get(id({base}))")
+            self.line(depth, f"if {piece} is None: {piece} = {kept}.keep({base}, {self.joined()})")
+            self._pieces = [f"{piece}[1]"]
+        self._pieces = before + self._pieces
 
     def _optional(self, node: nodes.Node, shape: shapes.Type, of: str, path: str, depth: int) -> None:
-        match node:
-            case nodes.Enum():
+        match node, shape:
+            case nodes.Enum(), _:
                 table = Symbols(node, "\2", path, critical=path in self._critical)
                 table[None] = "\0"
-                self._pending.append(f"{self._new('s', table)}[{of}]")
-            case nodes.Primitive(type) if type != "string":
+                self.piece(f"{self._new('s', table)}[{of}]")
+            case nodes.Primitive("string"), shapes.StrType():
+                self._text(shape, of, path, "\2", optional=True)
+            case nodes.Primitive(), _:
                 value = self._new("x")
                 piece = _scalar(node, shape, value, path)
-                self._pending.append(f"'\\0' if ({value} := {of}) is None else '\\2' + {piece}")
+                self.piece(f"'\\0' if ({value} := {of}) is None else '\\2' + {piece}")
             case _:
-                value = self._new("x")
-                self.flush(depth)
+                value, piece = self._new("x"), self._new("y")
                 self.line(depth, f"{value} = {of}")
-                self.line(depth, f"if {value} is None: o.append('\\0')")
+                self.line(depth, f"if {value} is None: {piece} = '\\0'")
                 self.line(depth, "else:")
+                before, self._pieces = self._pieces, []
                 self.value(node, shape, value, path, depth + 1, "\2")
-                self.flush(depth + 1)
+                self.line(depth + 1, f"{piece} = {self.joined()}")
+                self._pieces = [*before, piece]
 
     def _array(self, node: nodes.Array, shape: shapes.ListType, of: str, path: str, depth: int) -> None:
-        values, item = self._new("x"), self._new("x")
-        self.line(depth, f"{values} = {of}")
-        self._pending.append(f"counts[len({values})]")
-        self.flush(depth)
-        self.line(depth, f"for {item} in {values}:")
-        self.value(node.items, shape.item_type, item, f"{path}[]", depth + 1)
-        self.flush(depth + 1)
-        self._pending.append("'\\0'")
+        item = self._new("x")
+        values, piece, inside = self._begin_block(of, depth)
+        before, self._pieces = self._pieces, []
+        self.line(inside, f"for {item} in {values}:")
+        self.value(node.items, shape.item_type, item, f"{path}[]", inside + 1)
+        self._end_block(piece, inside, before)
 
     def _map(self, node: nodes.Map, shape: shapes.DictType, of: str, path: str, depth: int) -> None:
-        values, key, item = self._new("x"), self._new("x"), self._new("x")
-        self.line(depth, f"{values} = {of}")
-        self._pending.append(f"counts[len({values})]")
-        self.flush(depth)
-        self.line(depth, f"for {key}, {item} in sorted({values}.items()):")
-        self._text(shapes.StrType(), key, f"{path}{{}}", depth + 1, "")
-        self.value(node.values, shape.value_type, item, f"{path}{{}}", depth + 1)
-        self.flush(depth + 1)
-        self._pending.append("'\\0'")
+        key, item = self._new("x"), self._new("x")
+        values, piece, inside = self._begin_block(of, depth)
+        before, self._pieces = self._pieces, []
+        self.line(inside, f"for {key}, {item} in sorted({values}.items()):")
+        self._text(shapes.StrType(), key, f"{path}{{}}", "")
+        self.value(node.values, shape.value_type, item, f"{path}{{}}", inside + 1)
+        self._end_block(piece, inside, before)
 
-    def _text(self, shape: shapes.StrType, of: str, path: str, depth: int, head: str) -> None:
+    def _begin_block(self, of: str, depth: int) -> tuple[str, str, int]:
+        """Names of the values and of their piece, and the depth at which a value that is there is written."""
+        values, piece = self._new("x"), self._new("y")
+        self.line(depth, f"if not len({values} := {of}): {piece} = '\\0'")
+        self.line(depth, "else:")
+        self.line(depth + 1, f"o{piece} = [counts[len({values})]]")
+        return values, piece, depth + 1
+
+    def _end_block(self, piece: str, depth: int, before: list[str]) -> None:
+        self.line(depth + 1, f"o{piece} += ({', '.join(self._pieces)},)")
+        self.line(depth, f"o{piece}.append('\\0')")
+        self.line(depth, f"{piece} = ''.join(o{piece})")
+        self._pieces = [*before, piece]
+
+    def _text(self, shape: shapes.StrType, of: str, path: str, head: str, *, optional: bool = False) -> None:
+        """Two pieces: the prefix, and the text as it is. Only what is not ASCII is one."""
         least, most = shape.min_length or 0, shape.max_length or MAX_STRING_BYTES
-        value, prefix = self._new("x"), self._new("p")
-        table = self._new("l", lengths(least, most, head))
-        self.line(depth, f"{value} = {of}")
+        value, table = self._new("x"), self._new("l", lengths(least, most, head))
+        text = value if optional else f"({value} := {of})"
         if shape.pattern:
-            self.line(depth, f"matching({value}, {self._new('m', re.compile(shape.pattern))}, {path!r})")
-        self.line(depth, f"if {value}.isascii(): {prefix} = {table}[len({value})]")
-        self.line(depth, f"else: {prefix}, {value} = wide({value}, {least}, {most}, {head!r}, {path!r})")
-        self._pending += [prefix, value]
+            text = f"matching({text}, {self._new('m', re.compile(shape.pattern))}, {path!r})"
+        wide = f"({value} := wide({value}, {least}, {most}, {head!r}, {path!r})) and ''"
+        prefix = f"{table}[len({value})] if {text}.isascii() else {wide}"
+        self.piece(f"'\\0' if ({value} := {of}) is None else {prefix}" if optional else prefix)
+        self.piece(f"{value} or ''" if optional else value)
 
 
 def _scalar(node: nodes.Primitive, shape: shapes.Type, of: str, path: str) -> str:
@@ -221,9 +255,10 @@ def _scalar(node: nodes.Primitive, shape: shapes.Type, of: str, path: str) -> st
             return f"flags[{of}]"
         case "long", "timestamp-millis", shapes.IntType():
             return f"(pairs[(t & 8191) << 1] + h if (h := times((t := {of}) >> 13)) else time(t, {path!r}))"
-        case "long", _, shapes.IntType(gt=None, lt=None):
-            least = -MAX_LONG - 1 if shape.ge is None else shape.ge
-            most = MAX_LONG if shape.le is None else shape.le
+        case (("int" | "long"), _, shapes.IntType(gt=None, lt=None)):
+            largest = MAX_LONG if node.type == "long" else MAX_INT
+            least = -largest - 1 if shape.ge is None else shape.ge
+            most = largest if shape.le is None else shape.le
             small = f"numbers[{of}] if {max(least, 0)} <= {of} < {min(SMALL, most + 1)}"
             return f"({small} else number({of}, {least}, {most}, {path!r}))"
         case "double", _, shapes.FloatType(gt=None, lt=None, ge=None, le=None):

@@ -6,17 +6,34 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
+from hypothesis import HealthCheck, settings
 
 from topology.embedded import KafkaServer, RedisServer, external_kafka, external_redis, silent
+from topology.embedded.kafka import SHORT_LIVED
+from topology.embedded.registry import RegistryServer
 
 _ROOT = Path(__file__).parent
-_WITH_SERVERS = (_ROOT / "integration", _ROOT / "faults")
-_SERVER_FIXTURES = {"kafka", "redis_url", "kafka_server", "redis_server"}
+_WITH_SERVERS = (_ROOT / "integration", _ROOT / "faults", _ROOT / "browser")
+_SERVER_FIXTURES = {"kafka", "redis_url", "registry", "kafka_server", "redis_server"}
 _HEAP_MB = 384
 
+# Generated tests judge results, not the speed of the machine they run on.
+settings.register_profile("any machine", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that may start servers, and refuse the others that would."""
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of one exactly-once rule be run: `--rule 3`."""
+    parser.addoption("--rule", type=int, help="only the tests that name this rule of docs/architecture.md")
+    parser.addoption("--pictures", help="folder in which the browser tests leave a picture of each page: docs/desk")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that may start servers, refuse the others that would, and pick those of one rule."""
+    rule = config.getoption("--rule")
+    if rule is not None:
+        items[:] = [item for item in items if any(rule in mark.args for mark in item.iter_markers("rule"))]
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in _WITH_SERVERS):
             item.add_marker(pytest.mark.integration)
@@ -33,7 +50,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield external
         return
     folder = tmp_path_factory.mktemp("kafka")
-    with KafkaServer(folder, heap_mb=_HEAP_MB, keep=False, progress=silent) as server:
+    with KafkaServer(folder, heap_mb=_HEAP_MB, jvm_options=SHORT_LIVED, keep=False, progress=silent) as server:
         yield server.bootstrap
 
 
@@ -46,6 +63,20 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with RedisServer(tmp_path_factory.mktemp("redis"), keep=False, progress=silent) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """Give a schema registry that all tests share: use `app_id` in topics, and leave it running."""
+    with RegistryServer(tmp_path_factory.mktemp("registry"), progress=silent) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A test that runs a command configures the process's logs, for a standard error that is closed after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -67,7 +98,7 @@ def kafka_server(tmp_path: Path) -> Iterator[Callable[..., KafkaServer]]:
     `kafka` where the broker only has to be there.
     """
     with contextlib.ExitStack() as running:
-        yield _factory(KafkaServer, tmp_path, running, heap_mb=_HEAP_MB)
+        yield _factory(KafkaServer, tmp_path, running, heap_mb=_HEAP_MB, jvm_options=SHORT_LIVED)
 
 
 @pytest.fixture

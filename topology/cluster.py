@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._metadata import ClusterMetadata
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
@@ -18,6 +19,17 @@ from topology.engine.errors import Misconfigured
 from topology.topics import Register, Role, Topic
 
 TIMEOUT_S = 15.0
+ATTEMPT_S = 1.0
+"""One question of those; between two of them is looked why no connection comes about."""
+_REFUSALS = frozenset(
+    {KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED}  # noqa: SLF001 - librdkafka's
+)
+_SETTINGS_OF = {
+    "invalid credentials": "RECOURSE_KAFKA_USERNAME or RECOURSE_KAFKA_PASSWORD",
+    "oauthbearer token": "RECOURSE_KAFKA_TOKEN_URL, _CLIENT_ID, _CLIENT_SECRET or _TOKEN_CA",
+    "certificate verify failed": "RECOURSE_KAFKA_CA",
+}
+"""What librdkafka's words are about."""
 AWAIT_S = 0.1
 """Between two looks for a topic that was just created."""
 
@@ -38,8 +50,17 @@ class Cluster:
     """Questions and orders to one Kafka cluster about the register's topics."""
 
     def __init__(self, kafka: Mapping[str, Any], register: Register) -> None:
+        self._heard: list[KafkaError] = []
+        """Why connections failed; a question that nobody answers only says that time is over."""
         # librdkafka's own complaints about an unreachable broker would stand beside our one clear message.
-        self._admin = AdminClient({"log_level": 2, **kafka}, logger=None)
+        config: dict[str, Any] = {"log_level": 2, **kafka, "error_cb": self._heard.append}
+        try:
+            self._admin = AdminClient(config, logger=None)
+        except KafkaException as exc:
+            raise Misconfigured(
+                f"Kafka's client cannot be made ({exc.args[0].str()}). Are RECOURSE_KAFKA_CA, _CERTIFICATE, _KEY and "
+                "_KEY_PASSWORD right, and RECOURSE_KAFKA_OPTIONS?"
+            ) from exc
         self._where = str(kafka.get("bootstrap.servers"))
         self._register = register
 
@@ -50,20 +71,51 @@ class Cluster:
             Misconfigured: no broker answers.
         """
         try:
-            metadata = self._admin.list_topics(timeout=TIMEOUT_S)
+            metadata = self._metadata()
         except KafkaException as exc:
-            raise Misconfigured(
-                f"no Kafka broker answers at {self._where} ({exc.args[0].str()}). "
-                "Start one, or point RECOURSE_KAFKA at yours (host:port)."
-            ) from exc
+            raise Misconfigured(self._why_not(exc.args[0])) from exc
         return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+
+    def _metadata(self) -> ClusterMetadata:
+        """Ask until there is an answer, time is over, or a broker (or its certificate) has been refused.
+
+        librdkafka tries on for ever, as a password can be mended while it runs; whoever starts wants to know now.
+        """
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return self._admin.list_topics(timeout=ATTEMPT_S)
+            except KafkaException:
+                self._admin.poll(0)  # calls back with what was heard
+                if time.monotonic() > deadline or any(error.code() in _REFUSALS for error in self._heard):
+                    raise
+
+    def _why_not(self, error: KafkaError) -> str:
+        refusals = [heard for heard in self._heard if heard.code() in _REFUSALS]
+        if not refusals:
+            # What the one says of the connections is nearer to the cause than that no metadata came.
+            told = [each.str() for each in self._heard if each.code() == KafkaError._TRANSPORT]  # noqa: SLF001
+            return (
+                f"no Kafka broker answers at {self._where} ({told[-1] if told else error.str()}). "
+                "Start one, or point RECOURSE_KAFKA at yours (host:port); if it is there, does it speak "
+                "RECOURSE_KAFKA_SECURITY, and does it want a certificate?"
+            )
+        text = refusals[0].str()
+        setting = next((setting for words, setting in _SETTINGS_OF.items() if words in text.lower()), "")
+        return f"Kafka at {self._where} and this process do not agree who they are: {text}." + (
+            f" Is {setting} right? docs/security.md has the settings." if setting else " See docs/security.md."
+        )
 
     def brokers(self) -> list[str]:
         """`host:port` of each broker."""
         return [f"{b.host}:{b.port}" for b in self._admin.list_topics(timeout=TIMEOUT_S).brokers.values()]
 
     def drift(self) -> Drift:
-        """Compare every topic of the register with the cluster."""
+        """Compare every topic of the register with the cluster.
+
+        Raises:
+            Misconfigured: no broker answers.
+        """
         found = self.partitions()
         drift = Drift()
         present: list[Topic] = []
@@ -86,6 +138,8 @@ class Cluster:
                 f"events would meet different dossiers; found: {listed}. Create the topics anew with equal counts."
             )
         for topic in present:
+            if topic.in_step and {counts[topic.name]} == set(together.values()):
+                continue
             if counts[topic.name] != topic.partitions and topic.name not in together:
                 drift.notes.append(
                     f"{topic.name}: {counts[topic.name]} partitions, the register says {topic.partitions}"
@@ -105,7 +159,13 @@ class Cluster:
         by_name = {self._register.on_cluster(t.name): t for t in present}
         for resource, future in futures.items():
             topic = by_name[resource.name]
-            actual = {name: entry.value for name, entry in future.result().items()}
+            try:
+                actual = {name: entry.value for name, entry in future.result().items()}
+            except KafkaException as exc:
+                raise Misconfigured(
+                    f"the brokers at {self._where} do not tell how {resource.name} is set ({exc.args[0].str()}). "
+                    "Do they answer, and may this client describe the configs of topics?"
+                ) from exc
             for name, wanted in topic.config.items():
                 if actual.get(name) == wanted:
                     continue

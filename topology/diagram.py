@@ -6,7 +6,12 @@ import re
 
 from topology.topics import Register, Role
 
-_UNTYPED = {Role.CHANGELOG: "private", Role.DEAD_LETTERS: "as the original", Role.REFERENCE: "text"}
+_UNTYPED = {
+    Role.CHANGELOG: "private",
+    Role.DEAD_LETTERS: "as the original",
+    Role.REFERENCE: "text",
+    Role.STATE: "private",
+}
 """What a topic without record types holds."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import structlog
@@ -29,3 +30,22 @@ def configure(log_format: str) -> None:
 def logger() -> structlog.typing.FilteringBoundLogger:
     """The process's logger."""
     return structlog.get_logger()
+
+
+class _AsOurs(logging.Handler):
+    """What libraries log, in the form of our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = logger().bind(logger=record.name, text=record.getMessage())
+        if record.levelno < logging.ERROR:
+            log.warning("library")
+        else:
+            log.error("library", exc_info=record.exc_info)
+
+
+def take_over() -> None:
+    """For a process that runs for long: warnings and errors of libraries, Kafka's client among them, are lines too."""
+    root = logging.getLogger()
+    root.handlers = [_AsOurs()]
+    root.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)

@@ -15,7 +15,16 @@ def open_codec(settings: Settings) -> Codec:
     Raises:
         Misconfigured: a registry is set, but its client is not installed.
     """
-    return Codec() if settings.registry is None else Codec(_registry(settings.registry))
+    return Codec(open_registry(settings))
+
+
+def open_registry(settings: Settings) -> ConfluentRegistry | None:
+    """The schema registry that is set, if any.
+
+    Raises:
+        Misconfigured: its client is not installed.
+    """
+    return None if settings.registry is None else _registry(settings)
 
 
 def probe_registry(settings: Settings) -> str:
@@ -27,7 +36,7 @@ def probe_registry(settings: Settings) -> str:
     if settings.registry is None:
         return "none set: records are written with Avro single-object encoding"
     try:
-        _registry(settings.registry).schema_by_id(1)
+        _registry(settings).schema_by_id(1)
     except SchemaNotFoundError:
         pass  # an empty registry answers so: it is there
     except RegistryUnavailableError as exc:
@@ -35,8 +44,10 @@ def probe_registry(settings: Settings) -> str:
     return f"answers at {settings.registry}"
 
 
-def _registry(url: str) -> ConfluentRegistry:
+def _registry(settings: Settings) -> ConfluentRegistry:
     try:
-        return ConfluentRegistry({"url": url})
+        return ConfluentRegistry(settings.registry_config())
     except RegistryUnavailableError as exc:
         raise Misconfigured(str(exc)) from exc
+    except (OSError, ValueError) as exc:  # of the certificates
+        raise Misconfigured(f"the registry's client cannot be made ({exc}): see RECOURSE_REGISTRY_*") from exc

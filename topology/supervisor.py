@@ -9,8 +9,8 @@ import sys
 import time
 
 from topology import logs
+from topology.exits import Exit
 from topology.settings import Settings
-from topology.worker import Exit
 
 RESTART_WAIT_S = 1.0
 RESTARTS = 5

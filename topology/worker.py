@@ -2,74 +2,49 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
-from enum import IntEnum
+from contextlib import ExitStack
+from importlib.metadata import version
 from typing import Any, TypeVar
 
-from redis.exceptions import RedisError
-
-from processors.dossier import Dossier
 from processors.rulebook import Rulebook
 from schemas.codec import Codec
-from topology import logs, rulebooks
-from topology.appeals import appeals_app
+from topology import logs, reference_tables, rulebooks
+from topology.access.redis_client import redis_client
+from topology.acls.check import refuse_unallowed
+from topology.acls.rules import WORKER
+from topology.appeals import State, appeals_app
+from topology.clock_watch import ClockWatch
 from topology.cluster import Cluster
-from topology.engine import clients
-from topology.engine.definition import EngineConfig, FoldApp
+from topology.engine import clients, statistics
+from topology.engine.definition import ClockKind, EngineConfig, FoldApp
 from topology.engine.errors import Hung, Misconfigured, SlotTaken, TooManyDeadLetters
 from topology.engine.loop import Worker
-from topology.engine.ports import Metrics
-from topology.engine.redis_store import RedisStore, connect
+from topology.engine.ports import Metrics, Tracer
+from topology.engine.redis_store import RedisStore
 from topology.engine.transaction import Probe, no_probe
-from topology.metrics import PrometheusMetrics
+from topology.exits import Exit
+from topology.health import Health
+from topology.metrics.labels import sets_of
+from topology.metrics.prometheus import PrometheusMetrics
+from topology.metrics.scrape import Endpoint
+from topology.privacy.at_work import at_work
+from topology.reference_tables import ReferenceTables
 from topology.registry import open_codec
+from topology.reshard.stage import refuse_unmoved
 from topology.rulebook_file import PACKAGED, RulebookError, RulebookFile, load_rulebook_file
 from topology.settings import Settings
-from topology.topics import Register, load_register
+from topology.subjects import refuse_incompatible
+from topology.topics import Register
+from topology.tracing import open_tracer
 
 S = TypeVar("S")
-
-
-class Exit(IntEnum):
-    """Exit codes of `recourse run`."""
-
-    OK = 0
-    """Stopped as asked: the last batch is committed, the partitions are given back."""
-    DEFECT = 1
-    """A defect of ours; the traceback says where."""
-    MISCONFIGURED = 2
-    """Something outside must be changed first; the message says what."""
-    TOO_MANY_DEAD_LETTERS = 3
-    """Nearly nothing could be judged, so nothing was committed; look at the newest deploy."""
-    SLOT_TAKEN = 4
-    """Another process runs under the same slot."""
-
-
-def redis_client(settings: Settings) -> Any:  # noqa: ANN401 - redis-py's clients share no base
-    """A client whose server has answered.
-
-    Raises:
-        Misconfigured: it does not answer.
-    """
-    try:
-        client = connect(settings.redis, mode=settings.redis_mode, sentinel_service=settings.redis_sentinel_service)
-        client.ping()
-    except (RedisError, ValueError) as exc:
-        raise Misconfigured(
-            f"Redis does not answer at {without_secret(settings.redis)} ({exc}). "
-            "Start one, or point RECOURSE_REDIS at yours (redis://host:port/db)."
-        ) from exc
-    return client
-
-
-def without_secret(url: str) -> str:
-    """The URL without user and password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def open_rulebook(settings: Settings) -> Rulebook:
@@ -97,6 +72,7 @@ def build(
     redis: Any,  # noqa: ANN401 - redis-py's clients share no base
     metrics: Metrics,
     probe: Probe = no_probe,
+    tracer: Tracer | None = None,
 ) -> Worker[S]:
     """A worker for any fold, on the settings' Kafka and the given Redis client."""
     kafka = settings.kafka_config()
@@ -112,28 +88,71 @@ def build(
             static=settings.static_membership,
             session_s=settings.session_s,
             logger=client_log,
+            **statistics.options("consumer", metrics, settings.kafka_statistics_s),
         ),
-        producer=lambda: clients.producer(kafka, group=app.name, config=config, logger=client_log),
+        producer=lambda: clients.producer(
+            kafka,
+            group=app.name,
+            config=config,
+            logger=client_log,
+            **statistics.options("producer", metrics, settings.kafka_statistics_s),
+        ),
         reader=clients.changelog_reader(kafka, group=app.name, logger=client_log),
         offsets=clients.BrokerOffsets(kafka),
         store=RedisStore(redis, namespace=app.name, pipelines=settings.redis_mode != "cluster"),
         clock=clients.SystemClock(),
         metrics=metrics,
         probe=probe,
+        tracer=tracer,
     )
 
 
-def wire(settings: Settings) -> tuple[FoldApp[Dossier], Register, Rulebook, Codec]:
+def wire(settings: Settings) -> tuple[FoldApp[State], Register, Rulebook, Codec]:
     """The appeals application of these settings, without touching Kafka or Redis."""
-    register = load_register(settings.topic_prefix)
-    rulebook = open_rulebook(settings)
-    codec = open_codec(settings)
-    return (
-        appeals_app(name=settings.group, register=register, codec=codec, rulebook=rulebook),
-        register,
-        rulebook,
-        codec,
+    register, rulebook, codec = parts(settings)
+    app = appeals_app(name=settings.engine_name, register=register, codec=codec, rulebook=rulebook)
+    return app, register, rulebook, codec
+
+
+def parts(settings: Settings) -> tuple[Register, Rulebook, Codec]:
+    """What the application of these settings is wired from."""
+    return settings.register_of_topics(), open_rulebook(settings), open_codec(settings)
+
+
+def follow_references(
+    settings: Settings, register: Register, rulebook: Rulebook, codec: Codec, metrics: Metrics
+) -> ReferenceTables | None:
+    """What decisions look at besides their user, read to its end; None by the stream clock.
+
+    There a decision must not rest on when it was made: history replays to the same result, so it sees nothing of
+    what the whole system looks like now.
+    """
+    if settings.clock is ClockKind.STREAM:
+        return None
+    kafka, group = settings.kafka_config(), settings.engine_name
+    tables = reference_tables.follow(
+        kafka, rulebook.tables, register=register, codec=codec, group=group, metrics=metrics
     )
+    tables.load()
+    return tables
+
+
+def refuse_what_cannot_work(settings: Settings, register: Register, codec: Codec) -> int:
+    """Look at brokers and registry before anything is read.
+
+    Returns:
+        The number of partitions of the inputs.
+
+    Raises:
+        Misconfigured: what is missing or wrong there, and what to do.
+    """
+    cluster = Cluster(settings.kafka_config(), register)
+    cluster.partitions()  # whether anybody answers, and lets this process in
+    refuse_unallowed(settings)
+    partitions = cluster.check()
+    refuse_unmoved(settings, partitions)
+    refuse_incompatible(settings, codec, register, WORKER)
+    return partitions
 
 
 def keep_rulebook(settings: Settings, register: Register) -> bool:
@@ -156,19 +175,45 @@ def run(settings: Settings, *, parent: int | None = None, probe: Probe = no_prob
         parent: process id of a supervisor; the worker stops when it is gone.
         probe: for tests, called before each step of a batch.
     """
+    logs.take_over()
     log = logs.logger()
     stopping = _stop_on_signals(parent)
+    closing = ExitStack()
     try:
-        app, register, rulebook, _codec = wire(settings)
-        partitions = Cluster(settings.kafka_config(), register).check()
+        register, rulebook, codec = parts(settings)
+        partitions = refuse_what_cannot_work(settings, register, codec)
+        metrics = PrometheusMetrics(sets_of(register, partitions), strict=settings.metrics_strict)
+        metrics.gauge("input_partitions", partitions)
+        metrics.say("process", role="worker", slot=settings.slot, version=version("recourse"))
+        config, clock = settings.engine(), clients.SystemClock()
+        health = Health(config.longest_step_s, clock)
+        if settings.metrics_port:
+            Endpoint(metrics, settings.metrics_port, live=health.live, ready=health.ready)
         redis = redis_client(settings)
+        watch = ClockWatch(redis, clock)
+        watch.start()
+        metrics.watch(watch)
+        tables = follow_references(settings, register, rulebook, codec, metrics)
+        privacy = at_work(settings, register, codec, redis)
+        spans = open_tracer(settings) if settings.tracing else None
+        for one in filter(None, (tables, privacy, spans)):
+            closing.callback(one.close)
+        app = appeals_app(
+            name=settings.engine_name,
+            register=register,
+            codec=codec,
+            rulebook=rulebook,
+            references=None if tables is None else tables.references,
+            refresh=None if tables is None else tables.refresh,
+            seal=None if privacy is None else privacy.seal,
+        )
         if keep_rulebook(settings, register):
             log.info("rulebook_kept", rulebook=rulebook.digest)
-        metrics = PrometheusMetrics()
-        if settings.metrics_port:
-            metrics.serve(settings.metrics_port)
-        worker = build(app, settings, settings.engine(), redis=redis, metrics=metrics, probe=probe)
-        tune_gc()
+        worker = build(app, settings, config, redis=redis, metrics=metrics, probe=probe, tracer=spans)
+        metrics.watch(worker.readings)
+        health.worker = worker
+        codec.prepare()
+        tune_interpreter()
         log.info("worker_started", slot=settings.slot, partitions=partitions, rulebook=rulebook.digest)
         worker.run(stopping)
     except Misconfigured as exc:
@@ -183,6 +228,7 @@ def run(settings: Settings, *, parent: int | None = None, probe: Probe = no_prob
         return Exit.SLOT_TAKEN
     except Hung as exc:
         log.error("hung", slot=settings.slot, why=str(exc))  # noqa: TRY400
+        faulthandler.dump_traceback(all_threads=True)  # which call it is
         # The hung thread would keep an ordinary exit waiting for ever; nothing of it is committed.
         os._exit(Exit.DEFECT)
     except TooManyDeadLetters as exc:
@@ -190,15 +236,22 @@ def run(settings: Settings, *, parent: int | None = None, probe: Probe = no_prob
             "too_many_dead_letters", slot=settings.slot, why=str(exc)
         )
         return Exit.TOO_MANY_DEAD_LETTERS
+    finally:
+        closing.close()
     log.info("worker_stopped", slot=settings.slot)
     return Exit.OK
 
 
-def tune_gc() -> None:
-    """Make the cycle collector rare: a worker keeps hundreds of thousands of states, and none of them is a cycle.
+def tune_interpreter() -> None:
+    """For a process that is a worker: what the interpreter's defaults would cost (docs/performance.md).
 
-    With the default thresholds the collector walks all of them again and again: a fifth of the fold's time.
+    The cycle collector becomes rare: a worker keeps hundreds of thousands of states, and none of them is a cycle. With
+    the default thresholds it walks all of them again and again: a fifth of the fold's time.
+
+    A thread that runs gives way after 1 ms instead of 5: the committer comes back from each call to the broker while
+    the loop folds, and could otherwise go on only so much later.
     """
+    sys.setswitchinterval(0.001)
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1_000)

@@ -27,6 +27,8 @@ class AppealSubmitted(Record, frozen=True, kw_only=True):
     grounds: Annotated[list[AppealGround], Few] = []
     statement_ref: Text | None = None
     statement_sha256: Text | None = None
+    statement_sealed: Text | None = None
+    """That text itself, sealed with the subject's key."""
     evidence: Annotated[list[Evidence], Few] = []
     flags: Annotated[list[AppealFlag], Few] = []
 

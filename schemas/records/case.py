@@ -14,6 +14,7 @@ from schemas.records.parts import (
     EnforcementId,
     Evidence,
     Few,
+    Lesser,
     Millis,
     Money,
     Name,
@@ -29,6 +30,7 @@ from schemas.vocabulary import (
     AppealGround,
     Automation,
     Band,
+    CaseOrigin,
     CaseState,
     Category,
     EvidenceKind,
@@ -71,6 +73,8 @@ class Statement(Record, frozen=True, kw_only=True):
     submitted_at: Millis
     ref: Text | None = None
     sha256: Text | None = None
+    sealed: Text | None = None
+    """The text itself, sealed with the subject's key; of several as many as a case has room for."""
 
 
 class EnforcementSummary(Record, frozen=True, kw_only=True):
@@ -127,6 +131,8 @@ class Proposal(Record, frozen=True, kw_only=True):
     proposed_at: Millis
     reasons_ref: Text
     cited_evidence: Annotated[list[Name], Few] = []
+    lesser: Lesser | None = None
+    guidance_ref: Text | None = None
 
 
 class SecondReview(Record, frozen=True, kw_only=True):
@@ -191,3 +197,4 @@ class Case(Record, frozen=True, kw_only=True):
     """Guidance of the second reviewer who gave the last proposal back."""
     escalated: bool = False
     """The regulatory due time has passed."""
+    origin: CaseOrigin = CaseOrigin.APPEAL

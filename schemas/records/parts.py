@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NewType
 import msgspec
 from msgspec import Meta
 
-from schemas.vocabulary import EffectKind, EvidenceKind, EvidenceSupplier, TargetKind
+from schemas.vocabulary import Action, EffectKind, EvidenceKind, EvidenceSupplier, TargetKind
 
 MAX_STRING = 4_096
 """Characters a string may have. Longer texts travel by reference."""
@@ -71,6 +71,8 @@ class Evidence(Record, frozen=True, kw_only=True):
     sha256: Text | None = None
     supplied_by: EvidenceSupplier = EvidenceSupplier.UNKNOWN
     """Who it came from, by the engine's own account; what a sender writes here is not looked at."""
+    sealed: Text | None = None
+    """The piece itself, if it is a short text, sealed with the subject's key."""
 
 
 class Effect(Record, frozen=True, kw_only=True):
@@ -81,3 +83,15 @@ class Effect(Record, frozen=True, kw_only=True):
     kind: EffectKind
     params: Annotated[dict[str, Text], Few] = {}
     amount: Money | None = None
+
+
+class Lesser(Record, frozen=True, kw_only=True):
+    """What is left of an enforcement that was found too hard."""
+
+    action: Action
+    ends_at: Millis | None = None
+    scope: Annotated[list[Name], Few] = []
+    """Empty: everywhere."""
+    amount: Money | None = None
+    """Money that stays taken or held; none: all of it goes back."""
+    strikes: Count = 0

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from schemas.records.parts import CaseId, Count, Evidence, Few, Millis, Name, Record, ReviewerId, Text, UserId
+from schemas.records.parts import CaseId, Count, Evidence, Few, Lesser, Millis, Name, Record, ReviewerId, Text, UserId
 from schemas.vocabulary import (
-    Action,
     DismissalReason,
     EvidenceKind,
     EvidenceSupplier,
@@ -54,11 +53,14 @@ class DecisionProposed(Record, frozen=True, kw_only=True):
     reasons_ref: Text
     policy_version: Name
     cited_evidence: Annotated[list[Name], Few] = []
-    lesser_action: Action | None = None
     dismissal: DismissalReason | None = None
     """Why; with outcome ``dismissed``."""
     substituted_policy: Name | None = None
     """The rule that the enforcement stands on after all; with outcome ``upheld_ground_changed``."""
+    lesser: Lesser | None = None
+    """What is left of the enforcement; with outcome ``modified``."""
+    guidance_ref: Text | None = None
+    """What the enforcing side must look at again; with outcome ``remanded``."""
 
 
 class EvidenceRequested(Record, frozen=True, kw_only=True):
@@ -155,3 +157,28 @@ class DecisionReturned(Record, frozen=True, kw_only=True):
     expected_version: Count
     occurred_at: Millis
     guidance_ref: Text
+
+
+class ReversalRetried(Record, frozen=True, kw_only=True):
+    """An operator has open directives of a reversal sent again."""
+
+    event_id: Name
+    user_id: UserId
+    reversal_id: Name
+    actor: ReviewerId
+    occurred_at: Millis
+    reason: Text
+    directive_id: Name | None = None
+    """Only this one; none: all that are not applied."""
+
+
+class DirectiveResolved(Record, frozen=True, kw_only=True):
+    """An operator vouches that what a directive asks for is true, whatever its system said."""
+
+    event_id: Name
+    user_id: UserId
+    reversal_id: Name
+    directive_id: Name
+    actor: ReviewerId
+    occurred_at: Millis
+    reason: Text

@@ -67,6 +67,8 @@ def _text(shape: shapes.StrType) -> st.SearchStrategy[str]:
     if shape.pattern:
         return st.from_regex(shape.pattern, fullmatch=True).filter(lambda text: len(text) <= (shape.max_length or 99))
     least, most = shape.min_length or 0, shape.max_length or 200
+    if least > 12:
+        return st.text(st.characters(codec="utf-8"), min_size=least, max_size=most)
     lengths_around_a_prefix_byte = st.sampled_from([63, 64, 65, 127, 128]).map(lambda size: "x" * min(size, most))
     return st.text(st.characters(codec="utf-8"), min_size=least, max_size=12) | lengths_around_a_prefix_byte
 

@@ -22,7 +22,10 @@ from schemas import (
     RecordError,
     RegistryUnavailableError,
     SchemaNotFoundError,
+    pieces,
+    primitives,
 )
+from schemas import codec as codec_module
 from schemas import registry as registry_module
 from schemas.catalog import current, fingerprint, full_name, wire_form
 from schemas.records import (
@@ -35,10 +38,14 @@ from schemas.records import (
     Detector,
     EnforcementIssued,
     EnforcementLifted,
+    Lesser,
     Money,
     UserProfileUpdated,
 )
+from schemas.rules import MAX_TIME_MS, MIN_TIME_MS
 from schemas.vocabulary import Action, LiftReason, Outcome
+from schemas.writing import writer_for
+from tests.contract import oracle
 from tests.contract.fake_registry import FakeRegistry
 from tests.contract.golden import examples
 
@@ -64,6 +71,22 @@ def test_single_object_form_is_two_marks_and_the_fingerprint_little_endian():
     data = Codec().encode(an(Case))
     assert data[:2] == b"\xc3\x01"
     assert data[2:10] == fingerprint(current(Case))
+
+
+def test_prepared_codec_compiles_nothing_more_for_the_first_records(monkeypatch: pytest.MonkeyPatch):
+    written = {each.record_type: each.record for each in examples()}
+    as_bytes = {kind: Codec().encode(record) for kind, record in written.items()}
+    codec = Codec()
+    writer_for.cache_clear()
+    codec.prepare()
+    compiled: list[Any] = []
+    monkeypatch.setattr(codec_module, "compile_reader", lambda *_: compiled.append("reader"))
+
+    for kind, record in written.items():
+        misses = writer_for.cache_info().misses
+        assert codec.encode(record) == as_bytes[kind]
+        assert codec.decode(as_bytes[kind], EVERYTHING) == record
+        assert (writer_for.cache_info().misses, compiled) == (misses, [])
 
 
 def test_confluent_form_is_a_zero_and_the_id_big_endian():
@@ -293,7 +316,7 @@ A_NUMBER: Any = float("nan")
         (an(CaseClaimed, actor=None), "actor"),
         (an(CaseClaimed, actor=7), "actor"),
         (an(DecisionProposed, outcome=Outcome.UNKNOWN), "outcome is UNKNOWN, must be one of upheld"),
-        (an(DecisionProposed, lesser_action=Action.UNKNOWN), "lesser_action is UNKNOWN"),
+        (an(DecisionProposed, lesser=Lesser(action=Action.UNKNOWN)), "lesser.action is UNKNOWN"),
         (an(DecisionProposed, outcome=None), "outcome is None"),
         (an(DecisionProposed, cited_evidence=["x"] * 1001), "cited_evidence"),
         (an(DecisionProposed, cited_evidence=["x", ""]), "cited_evidence[1]"),
@@ -389,6 +412,43 @@ def test_implausible_time_is_found_inside_of_parts():
 def test_times_at_the_edges_are_good_for_ends_and_deadlines_too(value: int):
     record = an(EnforcementIssued, issued_at=value, ends_at=value, appeal_until=value)
     assert Codec().decode(Codec().encode(record), EVERYTHING) == record
+
+
+@pytest.mark.parametrize("value", [946_684_800_000, 1_790_000_000_000, 2_199_023_255_551, 4_102_444_799_999])
+def test_a_time_beside_one_that_was_read_before_is_read_for_itself(value: int):
+    start = value & ~0x1FFF  # all times up to the next multiple share a table's entry
+    for at in (value, start, start + 1, start + 63, start + 64, start + 0x1FFF, value):
+        record = an(CaseClaimed, occurred_at=at)
+        if MIN_TIME_MS <= at < MAX_TIME_MS:
+            data = Codec().encode(record)
+            assert data.endswith(oracle.write(record))
+            assert Codec().decode(data, EVERYTHING) == record
+        else:
+            assert refused(Codec(), written(an(CaseClaimed), occurred_at=at)).reason is DecodeReason.IMPLAUSIBLE_TIME
+
+
+def test_tables_that_fill_as_they_are_used_start_again_and_go_on(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(primitives, "KEPT", 4)
+    monkeypatch.setattr(pieces, "KEPT", 4)
+    tables: list[dict[Any, Any]] = [primitives.HIGHS, pieces.TIMES, pieces.REALS]
+    for table in tables:
+        table.clear()
+    case = an(Case)
+    for n in range(20):
+        part = Component(name="severity", value=n / 32, weight=0.5, contribution=n / 64, because=str(n))
+        record = msgspec.structs.replace(case, components=[part, part], rank_at=1_790_000_000_000 + n * 8_192)
+        data = Codec().encode(record)
+        assert data.endswith(oracle.write(record))
+        assert Codec().decode(data, EVERYTHING) == record
+        assert all(len(table) <= 4 for table in tables)
+    assert all(tables)
+
+
+def test_parts_that_are_equal_but_not_the_same_are_each_written_as_they_are():
+    zero, minus = (Component(name="x", value=value, weight=0.0, contribution=0.0, because="") for value in (0.0, -0.0))
+    assert zero == minus
+    first, second = (Codec().encode(an(Case, components=[part])) for part in (zero, minus))
+    assert first != second
 
 
 def test_unknown_symbol_where_nothing_rests_on_it_goes_through_both_ways():

@@ -217,7 +217,7 @@ def test_schema_that_changed_without_a_new_version_is_an_error():
 def test_words_may_change_without_a_new_version():
     schema = copy.deepcopy(current(EnforcementLifted))
     schema["doc"] = "Better words."
-    schema["fields"][0]["pii"] = True
+    schema["fields"][0]["personal"] = "direct"
     assert list(compat.version_problems("x", schema, compat.history(EnforcementLifted))) == []
 
 

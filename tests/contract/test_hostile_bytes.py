@@ -43,7 +43,7 @@ def head(record_type: type[Record]) -> bytes:
 
 def confirmed(ids: bytes) -> bytes:
     """A `ReversalConfirmed` with these bytes in place of its array of directive ids."""
-    return head(ReversalConfirmed) + text("r") + text("u") + text("c") + text("e") + number(NOW) + ids
+    return head(ReversalConfirmed) + text("r") + text("u") + text("c") + text("e") + number(NOW) + ids + number(0)
 
 
 def event(saw: bytes) -> bytes:

@@ -77,7 +77,7 @@ def test_record_is_documented_and_optional_fields_default_to_null(record_type: t
     assert schema["doc"]
     for field in schema["fields"]:
         assert field["doc"].endswith("."), f"{record_type.__name__}.{field['name']}"
-        assert set(field) <= {"name", "type", "default", "doc", "pii"}
+        assert set(field) <= {"name", "type", "default", "doc", "personal"}
         if isinstance(field["type"], list):
             assert field["default"] is None
 

@@ -40,6 +40,11 @@ class MemoryBroker:
         self.session_s = session_s
         self._default_partitions = default_partitions
         self.max_message_bytes = 4_000_000
+        self.forgets_where = False
+        """Tells producers that a record is taken, but not where: as if its first answer had been lost."""
+        self.late_offsets = 0
+        """So many times producers' offsets are under way for so long that the producer gives up waiting for them."""
+        self._under_way: list[tuple[str, int, Membership, dict[tuple[str, int], tuple[int, str]]]] = []
         self._topics: dict[str, list[Log]] = {}
         self._groups: dict[str, Group] = {}
         self._producers: dict[str, _Coordinated] = {}
@@ -51,6 +56,11 @@ class MemoryBroker:
     def create_topic(self, name: str, partitions: int) -> None:
         """Make a topic that is not there yet."""
         self._topics.setdefault(name, [Log(name, p) for p in range(partitions)])
+
+    def add_partitions(self, count: int) -> None:
+        """All topics have so many from now on; keys move, as they do on a cluster."""
+        for name, logs in self._topics.items():
+            logs += [Log(name, p) for p in range(len(logs), count)]
 
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has; 0 when it does not exist."""
@@ -133,6 +143,21 @@ class MemoryBroker:
         self.expire()
         group.check(membership)
         transaction.offsets.setdefault(group.name, {}).update(offsets)
+
+    def delay_offsets(
+        self, transactional_id: str, epoch: int, membership: Membership, offsets: dict[tuple[str, int], tuple[int, str]]
+    ) -> None:
+        """They arrive when this id next adds offsets; who adds them then is told by the epoch alone (KAFKA-14402)."""
+        self._under_way.append((transactional_id, epoch, membership, offsets))
+
+    def let_late_offsets_arrive(self, transactional_id: str, transaction: Transaction) -> None:
+        """What was under way comes right before what the id adds now, unless its epoch is over."""
+        arrived = [late for late in self._under_way if late[0] == transactional_id]
+        for late in arrived:
+            self._under_way.remove(late)
+            _, epoch, membership, offsets = late
+            if epoch == self._producers[transactional_id].epoch:
+                self.add_offsets(transaction, membership, offsets)
 
     def end_transaction(self, transactional_id: str, epoch: int, fate: Fate) -> None:
         """Commit or abort. Asked again for the fate it has, it agrees; asked for the other one, it fences."""

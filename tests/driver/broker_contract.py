@@ -232,6 +232,18 @@ class BrokerContract:
 
         assert told == [(None, 2), (None, 3)]
 
+    def test_given_by_position_the_first_name_of_the_delivery_report_counts_even_if_it_is_none(self, world):
+        topic, producer = world.topic(), ready(world)
+        told = []
+        producer.begin_transaction()
+        for value in (b"first", b"second"):
+            report = lambda _error, m, value=value: told.append((value, m.offset()))  # noqa: E731
+            names = (report, None) if value == b"first" else (None, report)
+            producer.produce(topic, value, b"k", 0, *names, 1_764_000_000_000, None)
+        producer.flush(WAIT_S)
+
+        assert told == [(b"first", 0)]
+
     # --- offsets within transactions (rules 1 and 4a) -----------------------------------------------------------
 
     @pytest.mark.rule(4)
@@ -303,9 +315,10 @@ class BrokerContract:
 
     def test_seek_goes_back_and_forth(self, world):
         topic, consumer = world.topic(), world.consumer()
+        join(consumer, topic)
         for n in range(5):
             world.write(topic, b"k", b"%d" % n)
-        join(consumer, topic)
+        gather(consumer, 5)  # a partition whose fetching has not begun refuses to seek ("Erroneous state")
         for offset in (3, 0, 4):
             consumer.seek(TopicPartition(topic, 0, offset))
             assert gather(consumer, 1)[0].offset() == offset

@@ -87,6 +87,10 @@ class MemoryConsumer(_Fetcher):
         self._callbacks: dict[str, RebalanceCallback] = {}
         self._member: Member | None = None
         self._left: Member | None = None
+        self.goes_on_at: dict[Place, int] = {}
+        """Where the next seek of a partition leads, wherever it was told to (librdkafka #3471)."""
+        self.jumps_to: dict[Place, int] = {}
+        """Where the next fetch of a partition goes on, whatever it has read so far."""
 
     def subscribe(
         self,
@@ -109,6 +113,8 @@ class MemoryConsumer(_Fetcher):
         if fence is not None:
             return [fence]
         with self._broker.lock:
+            for place in self.jumps_to.keys() & self._positions.keys():
+                self._positions[place] = self.jumps_to.pop(place)
             found = self._fetch(num_messages)
             if not found:
                 self._broker.clock.sleep(timeout)
@@ -135,7 +141,8 @@ class MemoryConsumer(_Fetcher):
             raise kafka(KafkaError._STATE, f"{place} is not assigned")
         with self._broker.lock, self._broker.faults.around("seek", self._instance or ""):
             log = self._broker.log(*place)
-            self._positions[place] = log.start if partition.offset == OFFSET_BEGINNING else partition.offset
+            told = log.start if partition.offset == OFFSET_BEGINNING else partition.offset
+            self._positions[place] = self.goes_on_at.pop(place, told)
             self._told_end.pop(place, None)
 
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:

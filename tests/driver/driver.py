@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from tests.driver.producer import MemoryProducer
 from tests.driver.store import MemoryStore
 from topology.engine.definition import EngineConfig, FoldApp
 from topology.engine.loop import Worker
+from topology.engine.ports import Tracer
 from topology.engine.state import DUE_BYTES, RESERVED
 from topology.engine.transaction import Step
 
@@ -39,6 +40,7 @@ class CountingMetrics:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.gauges: dict[str, float] = {}
+        self.observed: dict[tuple[str, ...], list[float]] = {}
 
     def count(self, name: str, by: float = 1, **labels: str) -> None:
         self.counts[name] += by
@@ -47,7 +49,11 @@ class CountingMetrics:
         self.gauges[name] = value
 
     def observe(self, name: str, value: float, **labels: str) -> None:
-        self.counts[name] += 1
+        self.observe_all(name, [value], **labels)
+
+    def observe_all(self, name: str, values: Sequence[float], **labels: str) -> None:
+        self.counts[name] += len(values)
+        self.observed.setdefault((name, *sorted(labels.values())), []).extend(values)
 
 
 @dataclass
@@ -80,6 +86,7 @@ class Driver(Generic[S]):
         static: bool = True,
         shuffle: int | None = None,
         store: MemoryStore | None = None,
+        tracer: Tracer | None = None,
         **settings: Any,
     ) -> None:
         """`topics` gives further topics their number of partitions; others get `partitions` when first written."""
@@ -90,6 +97,7 @@ class Driver(Generic[S]):
         self.faults = self.broker.faults
         self.store = store or MemoryStore(self.faults)
         self.metrics = CountingMetrics()
+        self._tracer = tracer
         self.workers: dict[str, Worker[S]] = {}
         self._settings: dict[str, Any] = {"pipelined": False, **settings}
         self._static = static
@@ -195,6 +203,7 @@ class Driver(Generic[S]):
             clock=self.clock,
             metrics=self.metrics,
             probe=lambda step: self._passing(place, step),
+            tracer=self._tracer,
         )
         place = _Slot(worker, consumer)
         self._slots[slot] = place
@@ -222,6 +231,14 @@ class Driver(Generic[S]):
     def evict(self, slot: str = "0") -> None:
         """The group gives up on a worker (as when it was frozen); it learns at its next poll."""
         self._slots[slot].consumer.evict()
+
+    def mislead(self, topic: str, partition: int, offset: int, slot: str = "0") -> None:
+        """The worker's client will go on from there when it is next told where to read on."""
+        self._slots[slot].consumer.goes_on_at[topic, partition] = offset
+
+    def jump(self, topic: str, partition: int, offset: int, slot: str = "0") -> None:
+        """The worker's client passes over what lies before it when it next fetches, without having been told to."""
+        self._slots[slot].consumer.jumps_to[topic, partition] = offset
 
     def rebalance(self) -> None:
         """Revoke everything and hand it out again."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import EllipsisType
 from typing import TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message, TopicPartition
 
 from tests.driver.broker import MemoryBroker, Written
 from tests.driver.faults import kafka
@@ -54,11 +55,13 @@ class MemoryProducer:
         value: bytes | None = None,
         key: bytes | None = None,
         partition: int = ANY_PARTITION,
-        *,
+        callback: DeliveryCallback | EllipsisType | None = ...,
         on_delivery: DeliveryCallback | None = None,
         timestamp: int = 0,
         headers: Headers | None = None,
     ) -> None:
+        # Two names of one argument: the client heeds the first if it is given at all, even if it is None.
+        report = on_delivery if callback is ... else callback
         with self._faulty("produce"):
             self._guard()
             if not self._began:
@@ -69,7 +72,7 @@ class MemoryProducer:
                 raise kafka(KafkaError.MSG_SIZE_TOO_LARGE, "Broker: Message size too large")
             chosen = self._broker.partition_for(topic, key) if partition == ANY_PARTITION else partition
             self._broker.log(topic, chosen)
-            self._queue.append((topic, chosen, (key, value, timestamp, tuple(headers or ())), on_delivery))
+            self._queue.append((topic, chosen, (key, value, timestamp, tuple(headers or ())), report))
 
     def poll(self, timeout: float) -> int:
         self._broker.clock.sleep(timeout)
@@ -86,10 +89,18 @@ class MemoryProducer:
         if not positions:
             return  # as the real client: nothing is sent, so nothing is fenced
         offsets = {(tp.topic, tp.partition): (tp.offset, tp.metadata or "") for tp in positions}
-        self._call(
-            "send_offsets_to_transaction",
-            lambda: self._broker.add_offsets(self._transaction(), group_metadata, offsets),
-        )
+
+        def add() -> None:
+            transaction, broker = self._transaction(), self._broker
+            if broker.late_offsets:
+                broker.late_offsets -= 1
+                assert self._epoch is not None
+                broker.delay_offsets(self._id, self._epoch, group_metadata, offsets)
+                raise kafka(KafkaError._TIMED_OUT, "no answer in time", abort=True)
+            broker.let_late_offsets_arrive(self._id, transaction)
+            broker.add_offsets(transaction, group_metadata, offsets)
+
+        self._call("send_offsets_to_transaction", add)
 
     def commit_transaction(self, timeout: float) -> None:
         def commit() -> None:
@@ -143,5 +154,6 @@ class MemoryProducer:
         for topic, partition, record, on_delivery in queue:
             offset = self._broker.transactional_append(self._transaction(), topic, partition, record)
             if on_delivery is not None:
-                on_delivery(None, Message(topic=topic, partition=partition, offset=offset, key=record[0]))
+                told = OFFSET_INVALID if self._broker.forgets_where else offset
+                on_delivery(None, Message(topic=topic, partition=partition, offset=told, key=record[0]))
         return len(queue)

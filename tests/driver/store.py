@@ -9,17 +9,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.driver.faults import Faults, store_down
-from topology.engine.ports import Write
+from topology.engine.ports import Apply, DuePage
+from topology.engine.timers import ALWAYS
 
 
 @dataclass
 class _View:
-    """One partition: its dossiers, and its timers with a checkpoint of their own, as in Redis."""
+    """One partition: its dossiers, its timers and its index, each with a checkpoint of its own, as in Redis."""
 
     checkpoint: int | None = None
     dossiers: dict[bytes, bytes] = field(default_factory=dict)
     timers_checkpoint: int | None = None
     timers: dict[bytes, int] = field(default_factory=dict)
+    index_checkpoint: int | None = None
+    index: set[bytes] = field(default_factory=set)
+
+    def agreed(self) -> int | str | None:
+        """The checkpoint of all three; a word that none is if they do not agree."""
+        found = {self.checkpoint, self.timers_checkpoint, self.index_checkpoint}
+        return found.pop() if len(found) == 1 else "torn"
 
 
 class MemoryStore:
@@ -38,23 +46,33 @@ class MemoryStore:
             views = {p: self._views.get(p, _View()) for p in wanted}
             return {p: (view.checkpoint, [view.dossiers.get(key) for key in wanted[p]]) for p, view in views.items()}
 
-    def apply(
-        self, batch: Iterable[tuple[int, int | None, int, Sequence[Write]]]
-    ) -> dict[int, tuple[bool, int | None]]:
+    def apply(self, batch: Iterable[Apply]) -> dict[int, tuple[bool, int | None]]:
         with self._answering("apply"):
-            return {p: self._apply(p, expected, new, writes) for p, expected, new, writes in batch}
+            return {wanted.partition: self._apply(wanted) for wanted in batch}
 
     def checkpoints(self, partitions: Sequence[int]) -> dict[int, int | None]:
-        return {p: found for p, (found, _) in self.read(dict.fromkeys(partitions, ())).items()}
+        with self._answering("checkpoints"):
+            return {p: _offset(self._views.get(p, _View()).agreed()) for p in partitions}
 
     def reset(self, partition: int) -> None:
         with self._answering("reset"):
             self._views.pop(partition, None)
 
-    def timers(self, partition: int) -> tuple[int | None, list[tuple[int, bytes]]]:
+    def timers(self, partition: int, after: int, limit: int) -> DuePage:
         with self._answering("timers"):
             view = self._views.get(partition, _View())
-            return view.timers_checkpoint, sorted((due, key) for key, due in view.timers.items())
+            found = sorted((due, key) for key, due in view.timers.items() if due > after)
+            until = ALWAYS
+            if len(found) >= limit:
+                last = found[limit - 1][0]
+                until = last - 1 if found[0][0] < last else last
+                found = [pair for pair in found if pair[0] <= until]
+            return DuePage(view.timers_checkpoint, found, until)
+
+    def scan(self, partition: int, low: bytes, high: bytes, limit: int) -> tuple[int | None, list[bytes]]:
+        with self._answering("scan"):
+            view = self._views.get(partition, _View())
+            return view.index_checkpoint, sorted(term for term in view.index if low < term < high)[:limit]
 
     # --- what only tests call ---------------------------------------------------------------------------------
 
@@ -63,10 +81,20 @@ class MemoryStore:
         with self._lock:
             self._views.clear()
 
+    def lose_dossiers(self, partition: int) -> None:
+        """Only the dossiers are evicted."""
+        view = self._views.get(partition, _View())
+        view.checkpoint, view.dossiers = None, {}
+
     def lose_timers(self, partition: int) -> None:
         """Only the index of timers is evicted."""
-        view = self._views[partition]
+        view = self._views.get(partition, _View())
         view.timers_checkpoint, view.timers = None, {}
+
+    def lose_index(self, partition: int) -> None:
+        """Only the index is evicted."""
+        view = self._views.get(partition, _View())
+        view.index_checkpoint, view.index = None, set()
 
     def snapshot(self) -> dict[int, _View]:
         """All of it, for `restore`."""
@@ -90,6 +118,10 @@ class MemoryStore:
         """What is there, whoever asks."""
         return dict(self._views.get(partition, _View()).dossiers)
 
+    def terms(self, partition: int) -> set[bytes]:
+        """What is in the index, whoever asks."""
+        return set(self._views.get(partition, _View()).index)
+
     # ---------------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -100,14 +132,13 @@ class MemoryStore:
             self.calls.append(call)
             yield
 
-    def _apply(
-        self, partition: int, expected: int | None, new: int, writes: Sequence[Write]
-    ) -> tuple[bool, int | None]:
-        view = self._views.get(partition, _View())
-        if view.checkpoint != expected:
-            return False, view.checkpoint
-        self._views[partition] = view
-        for key, raw, due in writes:
+    def _apply(self, wanted: Apply) -> tuple[bool, int | None]:
+        view = self._views.get(wanted.partition, _View())
+        found = view.agreed()
+        if found != wanted.expected:
+            return False, _offset(found)
+        self._views[wanted.partition] = view
+        for key, raw, due in wanted.writes:
             if raw is None:
                 view.dossiers.pop(key, None)
             else:
@@ -116,5 +147,14 @@ class MemoryStore:
                 view.timers.pop(key, None)
             else:
                 view.timers[key] = due
-        view.checkpoint = view.timers_checkpoint = new
-        return True, new
+        for term, present in wanted.terms:
+            if present:
+                view.index.add(term)
+            else:
+                view.index.discard(term)
+        view.checkpoint = view.timers_checkpoint = view.index_checkpoint = wanted.new
+        return True, wanted.new
+
+
+def _offset(found: int | str | None) -> int | None:
+    return found if isinstance(found, int) else None

@@ -12,10 +12,10 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from schemas import records as r
-from schemas.vocabulary import AckStatus, CaseEventKind, NoticeKind, Outcome
+from schemas.vocabulary import CaseEventKind, NoticeKind
+from tests.integration.reversal_checker import Fault, record_faults, reversal_faults, stall_faults
 
 Kind = CaseEventKind
 Place = tuple[str, int, int]
@@ -35,9 +35,13 @@ ANSWERS = {
     r.CaseReferred: frozenset({Kind.CASE_REFERRED, Kind.REVIEW_REJECTED}),
     r.CaseHeld: frozenset({Kind.CASE_HELD, Kind.REVIEW_REJECTED}),
     r.CaseResumed: frozenset({Kind.CASE_RESUMED, Kind.REVIEW_REJECTED}),
+    r.ReversalRetried: frozenset({Kind.REVERSAL_RETRIED, Kind.REVIEW_REJECTED}),
+    r.DirectiveResolved: frozenset({Kind.DIRECTIVE_RESOLVED, Kind.REVIEW_REJECTED}),
     r.DirectiveAcked: frozenset({Kind.DIRECTIVE_APPLIED, Kind.DIRECTIVE_FAILED, Kind.ACK_IGNORED}),
 }
 """Inputs that leave exactly one line, of one of these kinds, whatever becomes of them."""
+OPENED = {Kind.CASE_OPENED, Kind.INTERNAL_CASE_OPENED}
+"""The second one is a case without an appeal: it is opened, decided and shown like any, and counts as no appeal."""
 TOLD_AS = {
     Kind.APPEAL_PARKED: {NoticeKind.ACKNOWLEDGED},
     Kind.CASE_OPENED: {NoticeKind.ACKNOWLEDGED},
@@ -45,19 +49,16 @@ TOLD_AS = {
     Kind.APPEAL_WITHDRAWN_UNOPENED: {NoticeKind.DECIDED},
     Kind.CASE_DECIDED: {NoticeKind.DECIDED},
     Kind.CASE_ESCALATED: {NoticeKind.DELAYED},
+    Kind.INTERNAL_CASE_OPENED: {NoticeKind.REEXAMINED},
+    Kind.REVERSAL_ORDERED: {NoticeKind.REVERSED},
     Kind.REVERSAL_CONFIRMED: {NoticeKind.REVERSAL_CONFIRMED},
 }
-"""Lines of which the user is told, and as what."""
+"""Lines of which the user is told, and as what; of an order only the first one, where no case was decided."""
+CONSEQUENCE = "consequence"
+"""Reason of a case that ends because what its enforcement rested on was overturned."""
 CHECKPOINT = b"\0checkpoint"
 ALLOWANCES = b"\0allowances"
 """Compared like a dossier: the changelog keeps it too."""
-
-
-class Fault(NamedTuple):
-    """One thing that is not as it must be."""
-
-    kind: str
-    what: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,11 @@ class Arrived:
     notices: list[r.AppellantNotice] = field(default_factory=list)
     orders: list[r.ReversalOrdered] = field(default_factory=list)
     confirmations: list[r.ReversalConfirmed] = field(default_factory=list)
+    stalls: list[r.ReversalStalled] = field(default_factory=list)
+    immunities: list[r.ImmunityGranted] = field(default_factory=list)
+    remands: list[r.EnforcementRemanded] = field(default_factory=list)
+    stalled: dict[str, r.ReversalStalled | None] = field(default_factory=dict)
+    """Newest record of the operations pod's topic by reversal; none is a tombstone."""
     pods: dict[tuple[str, str], r.Case | None] = field(default_factory=dict)
     """Newest record by (topic, case); none is a tombstone."""
     letters: list[tuple[Place, bytes | None, bytes | None]] = field(default_factory=list)
@@ -130,6 +136,8 @@ def faults(sent: Sent, arrived: Arrived) -> list[Fault]:
         case_faults(arrived.lines, arrived.pods),
         notice_faults(arrived.lines, arrived.notices),
         reversal_faults(arrived.lines, arrived.orders, arrived.confirmations),
+        stall_faults(arrived.lines, arrived.stalls, arrived.stalled),
+        record_faults(arrived.lines, arrived.immunities, arrived.remands),
         letter_faults(sent.bad, arrived.letters),
         *(view_faults(number, view) for number, view in sorted(arrived.views.items())),
     )
@@ -169,6 +177,8 @@ def answer_faults(sent: Mapping[str, frozenset[CaseEventKind]], lines: Iterable[
     kinds = frozenset[CaseEventKind]().union(*ANSWERS.values()) - {Kind.REVIEW_REJECTED, Kind.CASE_DECIDED}
     found: dict[str, list[CaseEventKind]] = defaultdict(list)
     for line in lines:
+        if line.reason == CONSEQUENCE:
+            continue  # the decision of one case ends another one too
         if line.kind in sent.get(line.cause_id, kinds):
             found[line.cause_id].append(line.kind)
     for event_id in sorted(sent):
@@ -202,7 +212,7 @@ def case_faults(lines: Iterable[r.CaseEvent], pods: Mapping[tuple[str, str], r.C
     for line in lines:
         if line.case_id is not None and line.case_version is not None:
             newest[line.case_id] = line
-        opened[str(line.case_id)] += line.kind is Kind.CASE_OPENED
+        opened[str(line.case_id)] += line.kind in OPENED
         decided[str(line.case_id)] += line.kind is Kind.CASE_DECIDED
     opened, decided = +opened, +decided
     for case_id in sorted({*opened, *decided, *(case_id for _, case_id in pods)}):
@@ -243,7 +253,8 @@ def notice_faults(lines: Iterable[r.CaseEvent], notices: Iterable[r.AppellantNot
     """Each notice once; one for each line of which the user must be told, and none for anything else."""
     due: Counter[tuple[object, frozenset[NoticeKind]]] = Counter()
     for line in lines:
-        if line.kind in TOLD_AS:
+        untold = line.kind is Kind.REVERSAL_ORDERED and (line.saw["attempt"] != "1" or line.case_id is not None)
+        if line.kind in TOLD_AS and not untold:
             due[line.appeal_id, frozenset(TOLD_AS[line.kind])] += 1
     ids: Counter[str] = Counter()
     groups = {kind: frozenset(group) for group in TOLD_AS.values() for kind in group}
@@ -255,52 +266,6 @@ def notice_faults(lines: Iterable[r.CaseEvent], notices: Iterable[r.AppellantNot
     for (appeal_id, kinds), left in due.items():
         if left:
             yield Fault("notice_lost" if left > 0 else "notice_unfounded", f"{appeal_id}: {', '.join(sorted(kinds))}")
-
-
-def reversal_faults(
-    lines: Iterable[r.CaseEvent], orders: Iterable[r.ReversalOrdered], confirmations: Iterable[r.ReversalConfirmed]
-) -> Iterator[Fault]:
-    """An overturned case is ordered, again under the same keys; confirmed when, and only when, all is applied."""
-    overturned: Counter[str | None] = Counter()
-    applied: Counter[str] = Counter()
-    for line in lines:
-        if line.kind is Kind.CASE_DECIDED and line.outcome is Outcome.OVERTURNED:
-            overturned[line.case_id] += 1
-        elif line.kind is Kind.DIRECTIVE_APPLIED and line.reason in {AckStatus.APPLIED, AckStatus.ALREADY_APPLIED}:
-            applied[line.saw["directive_id"]] += 1
-    tries: dict[str, list[r.ReversalOrdered]] = defaultdict(list)
-    for order in orders:
-        tries[order.reversal_id].append(order)
-    confirmed: dict[str, list[r.ReversalConfirmed]] = defaultdict(list)
-    for confirmation in confirmations:
-        confirmed[confirmation.reversal_id].append(confirmation)
-    ordered = Counter(sent[0].case_id for sent in tries.values())
-    for case_id in sorted(map(str, {*overturned, *ordered})):
-        if ordered[case_id] != overturned[case_id]:
-            yield Fault("reversal_lost" if overturned[case_id] else "reversal_unfounded", case_id)
-    for reversal_id, sent in tries.items():
-        yield from _order_faults(reversal_id, sent, applied, confirmed[reversal_id])
-    yield from (Fault("confirmation", f"{i}: never ordered") for i in sorted(confirmed.keys() - tries.keys()))
-
-
-def _order_faults(
-    reversal_id: str,
-    sent: list[r.ReversalOrdered],
-    applied: Mapping[str, int],
-    confirmed: list[r.ReversalConfirmed],
-) -> Iterator[Fault]:
-    first = {d.directive_id: (d.idempotency_key, d.amount) for d in sent[0].directives}
-    if [order.attempt for order in sent] != list(range(1, len(sent) + 1)):
-        yield Fault("order_attempts", f"{reversal_id}: {[order.attempt for order in sent]}")
-    if any(first.get(d.directive_id) != (d.idempotency_key, d.amount) for o in sent for d in o.directives):
-        yield Fault("order_changed", reversal_id)
-    done = [directive_id for directive_id in first if applied[directive_id]]
-    yield from (Fault("directive_applied_twice", d) for d in done if applied[d] > 1)
-    if len(confirmed) != (len(done) == len(first)):
-        text = f"{reversal_id}: {len(done)} of {len(first)} applied, confirmed {len(confirmed)} times"
-        yield Fault("confirmation", text)
-    if any(set(c.directive_ids) != set(first) for c in confirmed):
-        yield Fault("confirmation", f"{reversal_id}: names other directives than were ordered")
 
 
 def letter_faults(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import re
 import time
+import urllib.error
+import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
@@ -21,15 +25,16 @@ from schemas.catalog import current, full_name
 from schemas.codec import SINGLE_OBJECT_HEAD, Codec
 from tests.contract.fake_registry import FakeRegistry
 from tests.integration.checker import faults
-from tests.integration.worker_process import Delivered, Installation
+from tests.integration.worker_process import PARTITIONS, Delivered, Installation, free_port
 from tests.integration.workload import DAY, HOUR, SECOND, Row, row_of
 from tests.unit import builders
 from topology.appeals import appeals_app
 from topology.engine.clients import NoMetrics
 from topology.engine.definition import FoldApp
+from topology.exits import Exit
 from topology.settings import Settings
 from topology.topics import Role
-from topology.worker import Exit, build, open_rulebook
+from topology.worker import build, open_rulebook
 
 NOW = time.time_ns() // 1_000_000
 SENT_AT = NOW - HOUR
@@ -55,7 +60,12 @@ def enforcement(user: str, n: int = 1, **change: object) -> r.EnforcementIssued:
 
 
 def appeal(user: str, name: str = "a", n: int = 1, **change: object) -> r.AppealSubmitted:
-    fields = {"user_id": user, "appellant_id": user, "enforcement_id": f"e-{user}-{n}"}
+    fields = {
+        "user_id": user,
+        "appellant_id": user,
+        "enforcement_id": f"e-{user}-{n}",
+        "statement_ref": f"s3://statements/{PLANTED}",
+    }
     return builders.an_appeal(SENT_AT, f"{name}-{user}", **(fields | change))
 
 
@@ -85,6 +95,13 @@ def forged(record: r.Record, *, up_to: str | None = None, schema: dict | None = 
     return CODEC.encode(record)[:SINGLE_OBJECT_HEAD] + out.getvalue()
 
 
+def with_effect(user: str, **change: object) -> bytes:
+    """An enforcement whose one effect is forged."""
+    record = enforcement(user, 9, effects=[builders.an_effect()])
+    [effect] = msgspec.to_builtins(record.effects, builtin_types=(Decimal,))
+    return forged(record, effects=[effect | change])
+
+
 def bomb(record: r.Record) -> bytes:
     """A few bytes that claim an array of a billion items."""
     out = io.BytesIO()
@@ -93,13 +110,17 @@ def bomb(record: r.Record) -> bytes:
 
 
 APPEALS, ENFORCEMENTS, REVIEWS, ACKS = "appeal.events", "enforcement.events", "review.events", "resolution.acks"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PLANTED = "my daughter is ill"
+"""A text of somebody, which nobody may find where texts do not belong."""
 BAD = {
+    "a letter instead of a record": Bad("undecodable", APPEALS, lambda _: PLANTED.encode()),
     "bytes that are no record": Bad("undecodable", APPEALS, lambda _: b"{'appeal_id': 7}"),
     "a record cut off": Bad("undecodable", APPEALS, lambda u: CODEC.encode(appeal(u))[:-3]),
     "a schema nobody knows": Bad("unknown_schema", ENFORCEMENTS, lambda _: b"\xc3\x01" + bytes(range(30))),
     "a schema id without a registry": Bad("unknown_schema", ACKS, lambda _: b"\x00\x00\x00\x00\x07abc"),
     "a record of another topic": Bad("record_type_not_allowed", APPEALS, lambda u: CODEC.encode(enforcement(u, 9))),
-    "a text too long": Bad("bound_exceeded", APPEALS, lambda u: forged(appeal(u), statement_ref="x" * 5_000)),
+    "a text too long": Bad("bound_exceeded", APPEALS, lambda u: forged(appeal(u), statement_ref=PLANTED * 300)),
     "a record too large": Bad("bound_exceeded", APPEALS, lambda u: CODEC.encode(appeal(u)) + bytes(300_000)),
     "an array bomb": Bad("bound_exceeded", APPEALS, lambda u: bomb(appeal(u))),
     "no key": Bad("null_key", APPEALS, lambda u: CODEC.encode(appeal(u)), lambda _: None),
@@ -123,7 +144,14 @@ BAD = {
     ),
     "sent in 1970": Bad("implausible_time", APPEALS, lambda u: CODEC.encode(appeal(u)), at=1),
     "a negative amount": Bad(
-        "handler_raised", ENFORCEMENTS, lambda u: CODEC.encode(enforcement(u, 9, amount=builders.euros("-1.00")))
+        "impossible_input", ENFORCEMENTS, lambda u: CODEC.encode(enforcement(u, 9, amount=builders.euros("-1.00")))
+    ),
+    "an amount finer than its currency": Bad(
+        "impossible_input", ENFORCEMENTS, lambda u: CODEC.encode(enforcement(u, 9, amount=builders.euros("1.005")))
+    ),
+    "an effect of unknown kind": Bad("unknown_symbol", ENFORCEMENTS, lambda u: with_effect(u, kind="UNKNOWN")),
+    "an answer under the key of another user": Bad(
+        "key_mismatch", ACKS, lambda u: CODEC.encode(ack(u)), lambda _: b"somebody-else"
     ),
 }
 
@@ -148,24 +176,34 @@ class Judged(NamedTuple):
     bad: dict[str, Delivered]
     after: dict[str, tuple[Delivered, str]]
     """The record after the bad one, and the event of which a line must tell that it was judged."""
+    log: list[str]
+    """Of the worker."""
+    answers: dict[str, tuple[int, str]]
+    """What its metrics port said when it had judged everything, by path: status and text."""
 
 
 @pytest.fixture(scope="module")
 def judged(kafka, redis_url, tmp_path_factory):
     name, folder = f"bad-input-{uuid.uuid4().hex[:10]}", tmp_path_factory.mktemp("bad-input")
     with Installation(kafka, redis_url, name, folder, batch_records=50) as installation:
-        found = Judged(installation, {}, {})
+        found = Judged(installation, {}, {}, [], {})
         for number, (what, bad) in enumerate(BAD.items()):
             user = r.UserId(f"user-{number}")
             [first] = installation.send([row_of(enforcement(user), SENT_AT - SECOND)])
             row = Row(bad.topic, bad.key(user), bad.value(user), bad.at, None)
             [found.bad[what]] = installation.send([row], partition=first.partition, headers=[("trace-id", b"7")])
             records = following(bad.topic, user)
-            after = installation.send([row_of(record, SENT_AT + SECOND) for record in records])
+            rows = [row_of(record, SENT_AT + SECOND) for record in records]
+            after = installation.send(rows, headers=[("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode())])
             found.after[what] = next(d for d in after if d.row.topic == bad.topic), records[-1].event_id
-        worker = installation.start()
+        port = free_port()
+        worker = installation.start(metrics_port=port, kafka_statistics_s=0.2)
         installation.until_done()
+        told = 'kafka_bytes_total{client="producer",way="sent"} 0.0'
+        installation.until(lambda: told not in ask(port, "/metrics")[1], "the producer's statistics")
+        found.answers.update({path: ask(port, path) for path in ("/metrics", "/livez", "/readyz", "/nothing")})
         assert worker.stop() == Exit.OK
+        found.log.extend(worker.text().splitlines())
         yield found
 
 
@@ -196,7 +234,7 @@ def test_a_bad_record_is_set_aside_whole_and_the_next_of_its_partition_is_judged
     assert headers["__streams.errors.topic"].decode() == judged.installation.prefix + bad.topic
     assert headers["__streams.errors.exception"]
     assert headers["__streams.errors.message"]
-    assert bool(headers["__streams.errors.stacktrace"]) == (bad.reason == "handler_raised")
+    assert not headers["__streams.errors.stacktrace"], "all of these were foreseen: no defect of ours to trace"
 
     after, event_id = judged.after[what]
     assert (after.row.topic, after.partition, after.offset) == (bad.topic, sent.partition, sent.offset + 1)
@@ -237,6 +275,80 @@ def test_dlq_show_prints_a_dead_letter_whole(judged, letters, what):
     assert "header trace-id: 7" in lines
     value = sent.row.value or b""
     assert lines[-1] == f"value  {len(value)} bytes: {value.hex()}"
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Status and text of an answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+def figures(judged: Judged) -> dict[str, float]:
+    """The scrape, by name and labels, without those that are 0."""
+    lines = [line for line in judged.answers["/metrics"][1].splitlines() if line.startswith("recourse_")]
+    found = {line.rpartition(" ")[0].removeprefix("recourse_"): float(line.rpartition(" ")[2]) for line in lines}
+    return {name: value for name, value in found.items() if value}
+
+
+def test_worker_that_has_judged_everything_is_alive_and_ready(judged):
+    assert judged.answers["/livez"] == judged.answers["/readyz"] == (200, "ok\n")
+    assert judged.answers["/nothing"][0] == 404
+
+
+def test_scrape_counts_dead_letters_by_where_from_and_why(judged):
+    found = {name: value for name, value in figures(judged).items() if name.startswith("dead_letters_total")}
+    wanted = Counter(f'dead_letters_total{{input="{bad.topic}",reason="{bad.reason}"}}' for bad in BAD.values())
+    assert found == dict(wanted)
+
+
+def test_scrape_of_a_worker_that_has_caught_up_says_so(judged, arrived):
+    found = figures(judged)
+    assert not [name for name in found if name.startswith("input_behind")]
+    behind = re.findall(r"^recourse_input_behind_records.* 0\.0$", judged.answers["/metrics"][1], re.MULTILINE)
+    assert len(behind) == 5 * PARTITIONS, "every partition of every input is told of"
+    opened = sum(line.kind is v.CaseEventKind.CASE_OPENED for line in arrived.lines)
+    assert found["appeal_to_case_seconds_count"] == opened > 0
+    assert found["worker_ready"] == 1
+    assert found["transactions_begun_total"] == found["transactions_committed_total"] == found["batch_records_count"]
+    assert all(found[f'batch_step_seconds_count{{step="{step}"}}'] for step in ("take", "read", "fold", "apply"))
+    assert "label_values_refused_total" not in str(found)
+    assert abs(found["clock_ahead_seconds"]) < 1, "Redis runs on this machine"
+
+
+def test_case_line_and_notice_carry_the_trace_that_their_appeal_came_in(judged):
+    carried: dict[str, int] = Counter()
+    for topic, message in judged.installation.messages(Role.OUTPUT):
+        told = dict(message.headers() or []).get("traceparent", b"").decode()
+        if told:
+            assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-01", told)
+            carried[topic.name] += 1
+    appeals = sum(bad.topic in (APPEALS, ENFORCEMENTS) for bad in BAD.values())
+    assert carried["appellant.notices"] >= appeals
+    assert carried["case.events"] >= appeals
+    assert any(name.startswith("cases.") for name in carried)
+
+
+@pytest.mark.parametrize("client", ["consumer", "producer"])
+def test_scrape_tells_what_kafkas_clients_say_of_themselves(judged, client):
+    found = figures(judged)
+    assert found[f'kafka_brokers_up{{client="{client}"}}'] == 1
+    assert found[f'kafka_bytes_total{{client="{client}",way="sent"}}'] > 0
+    assert found[f'kafka_round_trip_seconds{{client="{client}"}}'] > 0
+
+
+def test_log_has_ids_and_reasons_and_no_text_of_anybody(judged):
+    lines = [json.loads(line) for line in judged.log]
+    events = {line["event"] for line in lines}
+    assert events >= {"worker_started", "partitions_assigned", "caught_up", "dead_letters", "worker_stopped"}
+    assert sum(line["records"] for line in lines if line["event"] == "dead_letters") == len(BAD)
+    assert {line["reason"] for line in lines if line["event"] == "dead_letters"} == {bad.reason for bad in BAD.values()}
+    everything = "\n".join(judged.log)
+    for text in (PLANTED, "daughter", "s3://", "my%20daughter"):
+        assert text not in everything
+    assert PLANTED in str([sent.row.value for sent in judged.bad.values()]), "it was there to be found"
 
 
 @pytest.fixture

@@ -9,17 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 from rich.console import Console
 
 from schemas.records import AppealSubmitted, Record
+from schemas.vocabulary import AckStatus
 from topology.demo import run as demo
 from topology.demo import world
 from topology.demo.outbox import Outbox
+from topology.demo.systems import Answer, SystemsState
 
 SHORT = ["--seconds", "6", "--rate", "150", "--plain"]
-WHOLES = ["records sent", "appeals in", "cases", "directives ordered", "reversals ordered", "broken records sent"]
+WHOLES = ["records sent", "appeals in", "cases", "directives ordered", "reversals ordered", "users struck"]
+WHOLES += ["broken records sent"]
 
 Started = Callable[..., subprocess.Popen[str]]
 
@@ -63,9 +67,28 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [child for child in children if child.cmdline()[1:4] == ["-m", "topology.cli", "run"]]
 
 
-def test_balance_comes_out_even_and_no_process_is_left(start):
+def at_the_desk(lines: list[str]) -> None:
+    """Somebody signs in and takes a case away from the simulated specialists."""
+    address = next(re.search(r"http://\S+", line)[0] for line in lines if "the desk" in line)
+    with httpx2.Client(base_url=address, follow_redirects=True, timeout=20) as browser:
+        form = {"token": token(browser.get("/").text), "name": "zoe", "role": ["specialist", "lead"]}
+        page = browser.post("/sign-in", data=form).text
+        assert "zoe" in page
+        deadline = time.monotonic() + 20
+        while "The case is yours." not in page:
+            assert time.monotonic() < deadline, "the specialists leave nothing"
+            pod = ("general", "accounts")[int(time.monotonic() * 10) % 2]
+            page = browser.post(f"/pods/{pod}/next", data={"token": token(browser.get(f"/pods/{pod}").text)}).text
+
+
+def token(page: str) -> str:
+    return re.search(r'name="token" value="([^"]+)"', page)[1]
+
+
+def test_balance_comes_out_even_with_somebody_at_the_desk_and_no_process_is_left(start):
     process = start(*SHORT)
     head = until_live(process)
+    at_the_desk(head)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(workers_of(process)) == 2
     tail, _ = process.communicate(timeout=150)
@@ -120,3 +143,18 @@ def test_lost_appeal_fails_the_demo_and_is_named(kafka, redis_url, tmp_path, mon
     assert "does not come out even" in told
     assert re.search(r"✗ +[\d,]+ appeals in .*", told), told
     assert "1 lost, e.g. ap-" in told
+
+
+def test_system_that_does_not_do_what_it_says_fails_the_demo_and_a_user_is_named(
+    kafka, redis_url, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RECOURSE_KAFKA", kafka)
+    monkeypatch.setenv("RECOURSE_REDIS", redis_url)
+    monkeypatch.setattr(SystemsState, "obey", lambda *_: Answer(AckStatus.APPLIED))
+    console = Console(record=True, width=200, force_terminal=False)
+    options = demo.Options(seconds=10, rate=200, plain=True, data_dir=tmp_path / "demo")
+    assert demo.run(options, console) == 1
+    told = console.export_text()
+    assert re.search(r"✓ +[\d,]+ reversals ordered", told), told
+    assert re.search(r"✗ +[\d,]+ users struck .*", told), told
+    assert re.search(r"amiss, e.g. user-\d+ ", told), told

@@ -7,7 +7,7 @@ import csv
 import io
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -21,6 +21,10 @@ from topology.replay.command import Wanted, replay, through
 from topology.replay.mapping_file import load_mapping
 from topology.replay.outcome import read_all
 from topology.replay.plan import survey
+from topology.report.command import count
+from topology.report.complaint import Restriction, Result
+from topology.report.ledger import entries
+from topology.report.period import parse_period
 from topology.settings import Settings
 from topology.topics import load_register
 
@@ -39,6 +43,7 @@ class Run:
     balance: object
     raw: dict
     """(topic without prefix, partition) to [(timestamp, key, value)]."""
+    settings: Settings
 
     def decoded(self, name, kind):
         allowed = load_register().by_name[name].allowed
@@ -95,7 +100,7 @@ def runs(kafka, redis_url, tmp_path_factory):
         settings = Settings(
             kafka=kafka, redis=redis_url, topic_prefix=prefix, group=prefix + "group", batch_records=batch_records
         )
-        made.append(Run(through(plan, settings), dump(kafka, prefix)))
+        made.append(Run(through(plan, settings), dump(kafka, prefix), settings))
     return made
 
 
@@ -280,6 +285,67 @@ def test_two_runs_in_other_batches_give_the_same_bytes(runs):
     for where in by_case:
         assert by_key(one[where]) == by_key(two[where]), where
     assert runs[0].balance.digest == runs[1].balance.digest
+
+
+@pytest.fixture(scope="module")
+def figures(run):
+    """What the regulator's report counts on the topics, over all years."""
+    found, missing = count(run.settings, parse_period(None, "2011-01-01/2021-12-31"))
+    assert missing == []
+    return found
+
+
+def test_the_report_counts_the_complaints_and_measures_that_the_file_holds(file, figures):
+    happened = {row["notice_id"]: day_of(row) for row in file.rows}
+    duplicates = [appeal for appeal, reason in refusals_of(file) if reason == "duplicate"]
+    complaints = Counter(happened[appeal.row].year for appeal in file.appeals)
+    complaints.subtract(happened[appeal.row].year for appeal in duplicates)
+    assert Counter(year_of(one.submitted_at) for one in figures.complaints) == complaints
+    assert figures.further_texts == len(duplicates) > 0
+    measures = figures.measures
+    assert (measures.automated, measures.other) == (0, sum(len(owners(row)) for row in file.of("notice")))
+    strangers = sum(not appeal.shared for appeal in file.appeals)
+    kinds = figures.by_restriction()
+    assert kinds[Restriction.UNKNOWN].total == strangers
+    assert kinds[Restriction.VISIBILITY].total == figures.tally().total - strangers
+    refused = Counter(reason for _, reason in refusals_of(file) if reason not in (None, "duplicate"))
+    refused["no_enforcement_on_file"] += strangers
+    endings = figures.endings(Result.OMITTED)
+    assert {why.removeprefix("refused:"): n for why, n in endings.items() if why.startswith("refused:")} == refused
+
+
+def test_the_report_tells_results_and_median_as_the_audit_has_them(file, figures, run):
+    submitted = {(a.user, a.row, a.notice): day_of(file.by_id[a.row]) for a in file.appeals}
+    assert len(submitted) == len(file.appeals)
+    decided = {line.appeal_id: line for line in run.audit if line.kind == "CaseDecided"}
+    upheld = [line for line in decided.values() if line.outcome == "upheld"]
+    tally = figures.tally()
+    assert (tally.upheld, tally.partially_reversed, tally.reversed) == (len(upheld), 0, 0)
+    assert tally.omitted == tally.total - len(upheld)
+    took = sorted(line.occurred_at - int(line.saw["submitted_at"]) for line in upheld)
+    assert tally.median_ms * 2 == took[(len(took) - 1) // 2] + took[len(took) // 2]
+
+
+def test_the_ledger_leads_from_every_notice_that_was_appealed_to_what_came_of_it(file, figures, run):
+    found = {(entry.statement_of_reasons_id, entry.appeal_id): entry for entry in entries(figures)}
+    for line in run.audit:
+        if line.kind == "CaseDecided":
+            entry = found[line.saw["statement_of_reasons_id"], line.appeal_id]
+            assert entry.outcome.split(":")[0] == line.outcome
+            assert entry.case_id == line.case_id
+    assert len(found) == figures.tally().total
+
+
+def day_of(row):
+    """When it happened, as the mapping promises: the date of the row, unless it cannot be right."""
+    at, published = (datetime.fromisoformat(row[name]) for name in ("ts_date", "published_at"))
+    at = at.replace(tzinfo=UTC)
+    wrong = bool(row["date_suspect"]) or at.year < 2000 or at > published + timedelta(days=1)
+    return published if wrong else at
+
+
+def year_of(at_ms):
+    return datetime.fromtimestamp(at_ms / 1000, UTC).year
 
 
 def by_key(rows):

@@ -221,7 +221,7 @@ def test_a_port_in_use_is_named(tmp_path):
 def test_a_port_lost_to_another_between_choice_and_bind_is_replaced(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as other:
         lost = other.getsockname()[1]
-        monkeypatch.setattr(server_module, "_free_ports", _offer_first(lost, then=server_module._free_ports))
+        monkeypatch.setattr(server_module, "free_ports", _offer_first(lost, then=server_module.free_ports))
 
         with RedisServer(tmp_path / "redis", keep=False, progress=silent) as server:
             assert server.port != lost
@@ -368,7 +368,7 @@ def _cut_off(monkeypatch):
 
 
 def _offer_first(port, then):
-    """Stand in for `_free_ports`: a port that is taken, once, and then what `then` finds."""
+    """Stand in for `free_ports`: a port that is taken, once, and then what `then` finds."""
     answers = iter([(port,)])
     return lambda count, *, first: next(answers, None) or then(count, first=first)
 

@@ -11,16 +11,25 @@ import json
 import os
 import signal
 import time
+from importlib.metadata import version
 
 import pytest
 from confluent_kafka import Producer
 
 from schemas.vocabulary import CaseEventKind
 from tests.integration.checker import Arrived, faults
-from tests.integration.worker_process import PARTITIONS, RUN, Installation, children, counted, free_port, runs
+from tests.integration.worker_process import (
+    RUN,
+    Installation,
+    children,
+    counted,
+    free_port,
+    free_ports,
+    runs,
+)
 from tests.integration.workload import workload
 from topology.engine.transaction import Step
-from topology.worker import Exit
+from topology.exits import Exit
 
 LONGER_THAN_A_SESSION_S = 7.0
 NOT_TOLD = {
@@ -29,8 +38,17 @@ NOT_TOLD = {
     CaseEventKind.DEADLINE_MISSED,
     CaseEventKind.CASE_ESCALATED,
     CaseEventKind.PAUSE_CAPPED,
+    CaseEventKind.REMAND_OVERDUE,
+    CaseEventKind.LEGAL_HOLD_PLACED,
+    CaseEventKind.LEGAL_HOLD_RELEASED,
+    CaseEventKind.ERASURE_HELD,
+    CaseEventKind.ERASURE_BEGUN,
+    CaseEventKind.SUBJECT_ERASED,
+    CaseEventKind.ERASURE_REPEATED,
+    CaseEventKind.INPUT_IGNORED,
 }
-"""Lines that nothing in the workload leads to: no enforcement is amended, and it ends before any deadline or cap."""
+"""Lines that nothing in the workload leads to: no open case is recharged, it ends before any deadline or cap,
+and nobody is erased (that is `test_privacy.py`)."""
 
 
 @pytest.fixture
@@ -58,22 +76,24 @@ def all_is_well(installation: Installation) -> Arrived:
 @pytest.mark.rule(4)
 @pytest.mark.rule(5)
 @pytest.mark.rule(8)
-def test_50_000_events_under_a_worker_killed_at_every_step_give_the_bytes_of_a_calm_run(installed):
-    rows = workload(50_000, seed=7)
-    calm, struck = (installed(name, clock="stream", batch_records=500) for name in ("-calm", "-struck"))
+@pytest.mark.parametrize(
+    ("events", "batch_records"),
+    [pytest.param(10_000, 50, id="10,000"), pytest.param(50_000, 250, id="50,000", marks=pytest.mark.long)],
+)
+def test_events_under_a_worker_killed_at_every_step_give_the_bytes_of_a_calm_run(installed, events, batch_records):
+    rows = workload(events, seed=7)
+    calm, struck = (installed(name, clock="stream", batch_records=batch_records) for name in ("-calm", "-struck"))
     calm.send(rows)
     struck.send(rows)
     worker = calm.start()
     calm.until_done()
     assert worker.stop() == Exit.OK
 
-    for step, batch in ((Step.PRODUCE, 5), (Step.OFFSETS, 4), (Step.COMMIT, 7), (Step.APPLY, 6), (Step.APPLY, 1)):
+    # At the first two the batch before is on its way, at any of its steps. The last one leaves no offsets open, for
+    # which the question of how many there are would wait.
+    kills = ((Step.TAKE, 8), (Step.FOLD, 9), (Step.PRODUCE, 5), (Step.OFFSETS, 4), (Step.COMMIT, 7), (Step.APPLY, 6))
+    for step, batch in (*kills, (Step.APPLY, 1)):
         assert struck.saboteur("SIGKILL", step, batch).ended() == -signal.SIGKILL
-    for _ in range(2):
-        worker, before = struck.start(), struck.done()
-        struck.until(lambda before=before: struck.done() >= before + 5_000, "5,000 more records")
-        worker.kill()
-        worker.ended()
     assert struck.done() < len(rows), "the kills must fall into the middle of the events"
     worker = struck.start()
     struck.until_done()
@@ -88,19 +108,22 @@ def test_50_000_events_under_a_worker_killed_at_every_step_give_the_bytes_of_a_c
 
 @pytest.mark.rule(6)
 def test_partitions_that_move_to_a_joining_worker_and_back_take_every_event_once(installed):
-    rows = workload(12_000, seed=11)
+    rows = workload(15_000, seed=11)
     installation = installed(static_membership=False, batch_records=500)
-    feed = installation.flow(rows[:9_000], seconds=8)
+    joins = installation.flow(rows[:9_000], seconds=8)
     first = installation.start(slot=0)
     installation.until_done(2_000)
 
     second = installation.start(slot=1)
     installation.until(lambda: len(installation.owners()) == 2, "both workers hold partitions")
-    installation.until_done(installation.done() + 1_500)
+    # A slow machine may have done everything by now: both get records of their own.
+    joins.join()
+    before = installation.done()
+    leaves = installation.flow(rows[9_000:], seconds=5)
+    installation.until_done(before + 1_500)
     assert first.stop() == Exit.OK
 
-    feed.join()
-    installation.send(rows[9_000:])
+    leaves.join()
     installation.until_done()
     assert second.stop() == Exit.OK
     all_is_well(installation)
@@ -123,7 +146,9 @@ def test_a_worker_that_wakes_after_others_took_its_partitions_changes_nothing(in
         lambda: installation.owners() - owner and not installation.owners() & owner, "the heir took over"
     )
     if step is Step.APPLY:  # before it, the sleeper's transaction is open and the heir must wait for its end
-        installation.until_done(slept_at + 1_000)
+        assert slept_at < len(rows) - 1_000, "the heir needs something of each partition to fold"
+        feed.join()
+        installation.until_done()
     sleeper.send_signal(signal.SIGCONT)
 
     feed.join()
@@ -144,15 +169,18 @@ def test_redis_flushed_killed_and_asleep_never_makes_a_user_without_history(inst
     feed, port = installation.flow(rows, seconds=14), free_port()
     worker = installation.start(metrics_port=port)
     installation.until_done(2_000)
-    members = installation.owners()
+    members, rebuilt = installation.owners(), counted(port, "redis_rebuilt_total")
 
     installation.redis.flushall()
     installation.until_done(4_000)
+    installation.until(lambda: counted(port, "redis_rebuilt_total") > rebuilt, "what was flushed is rebuilt")
 
+    rebuilt = counted(port, "redis_rebuilt_total")
     server.kill()
     time.sleep(1)
     server.start()
     installation.until_done(6_000)
+    installation.until(lambda: counted(port, "redis_rebuilt_total") > rebuilt, "what was lost is rebuilt")
 
     server.pause()
     time.sleep(LONGER_THAN_A_SESSION_S)
@@ -162,7 +190,6 @@ def test_redis_flushed_killed_and_asleep_never_makes_a_user_without_history(inst
 
     assert installation.owners() == members, "the worker stayed a member all the time"
     assert counted(port, "redis_lost_total") + counted(port, "redis_refused_total") >= 1, "the flush was noticed"
-    assert counted(port, "redis_rebuilt_total") > 2 * PARTITIONS, "at the start, after the flush and after the kill"
     assert worker.stop() == Exit.OK
     all_is_well(installation)
 
@@ -196,8 +223,8 @@ def test_a_worker_whose_producer_is_fenced_takes_its_id_back_and_nothing_is_lost
 
 @pytest.mark.rule(6)
 def test_sigterm_finishes_the_batch_and_the_next_start_goes_on_from_there(installed):
-    rows = workload(20_000, seed=23)
-    installation = installed(batch_records=500)
+    rows = workload(8_000, seed=23)
+    installation = installed(batch_records=200)
     installation.send(rows)
     worker = installation.saboteur("SIGTERM", Step.FOLD, 4)
     assert worker.ended() == Exit.OK
@@ -206,7 +233,7 @@ def test_sigterm_finishes_the_batch_and_the_next_start_goes_on_from_there(instal
     is_finished(installation)
 
     worker = installation.start()
-    installation.until_done(installation.done() + 5_000)
+    installation.until_done(installation.done() + 2_000)
     assert worker.stop() == Exit.OK
     is_finished(installation)
 
@@ -223,6 +250,20 @@ def is_finished(installation: Installation) -> None:
     # The markers of an ended transaction reach their partitions a moment after its end; no transaction stays open.
     installation.until(lambda: not installation.unsettled(), "every transaction is settled")
     assert faults(installation.sent(committed), installation.arrived()) == []
+
+
+def _told(port: int) -> tuple[float, float]:
+    """What two workers on ports in a row have judged together, and how many of them say who they are.
+
+    On a busy machine an answer can take long; it is asked again.
+    """
+    ports = (port, port + 1)
+    who = 'process_info{{role="worker",slot="0-{}",version="{}"}}'
+    with contextlib.suppress(OSError):
+        judged = [counted(each, f"{name}_total") for each in ports for name in ("records_folded", "dead_letters")]
+        named = [counted(each, who.format(number, version("recourse"))) for number, each in enumerate(ports)]
+        return sum(judged), sum(named)
+    return 0, 0
 
 
 def test_a_supervisor_restarts_a_killed_worker_and_leaves_none_behind(installed):
@@ -244,9 +285,14 @@ def test_a_supervisor_restarts_a_killed_worker_and_leaves_none_behind(installed)
     supervisor.kill()
     installation.until(lambda: not any(runs(pid) for pid in orphans), "the workers end after their supervisor")
 
-    supervisor = installation.start(*RUN, "--workers", "2")
+    installation.until(lambda: not installation.unsettled(), "every transaction is settled")
+    folded_before = sum(installation.committed().values())
+    port = free_ports(2)
+    supervisor = installation.start(*RUN, "--workers", "2", metrics_port=port)
     feed.join()
     installation.until_done()
+    left = len(installation.delivered) - folded_before
+    installation.until(lambda: _told(port) == (left, 2), "each worker counts its own, so nothing is counted twice")
     workers = children(supervisor.pid)
     assert supervisor.stop() == Exit.OK
     assert not any(runs(pid) for pid in workers)

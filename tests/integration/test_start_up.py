@@ -20,9 +20,11 @@ from confluent_kafka.cimpl import NewTopic
 from tests.integration.checker import faults
 from tests.integration.worker_process import PARTITIONS, Installation, Process, free_port
 from tests.integration.workload import workload
+from topology.exits import Exit
 from topology.rulebook_file import PACKAGED
-from topology.worker import Exit
+from topology.topics import load_register
 
+TOPICS = len(load_register().topics)
 CHANGELOG = "dossiers.changelog"
 BROKER_LIMIT_S = 40
 """What a command may take to say that no broker answers, start included, on a busy machine."""
@@ -122,7 +124,7 @@ def test_missing_topics_are_named_with_the_command_that_makes_them(bare):
     why = refusal(bare.recourse("run"))
 
     assert f"topics are missing: {bare.prefix}enforcement.events, " in why
-    assert "and 18 more. Run `recourse create-topics`" in why
+    assert f"and {TOPICS - 3} more. Run `recourse create-topics`" in why
 
 
 def test_one_missing_topic_is_enough_to_refuse(installation):
@@ -168,9 +170,9 @@ def test_create_topics_makes_what_is_missing_and_changes_nothing_the_second_time
     first, second = (bare.recourse("create-topics", "--partitions", str(PARTITIONS)) for _ in range(2))
 
     assert (first.returncode, second.returncode) == (0, 0)
-    assert first.stdout.count("created  ") == len(bare.register.topics) == 21
-    assert "21 created, 0 were there" in first.stdout
-    assert second.stdout.strip() == "0 created, 21 were there"
+    assert first.stdout.count("created  ") == TOPICS
+    assert f"{TOPICS} created, 0 were there" in first.stdout
+    assert second.stdout.strip() == f"0 created, {TOPICS} were there"
     assert (first.stderr, second.stderr) == ("", "")
 
 
@@ -181,10 +183,10 @@ def test_create_topics_reports_what_differs_and_alters_nothing(bare):
     done = bare.recourse("create-topics", "--partitions", str(PARTITIONS))
 
     assert done.returncode == Exit.MISCONFIGURED
-    assert "differs  case.events: 3 partitions, the register says 8" in done.stdout
+    assert f"differs  case.events: 3 partitions, the register says {PARTITIONS}" in done.stdout
     assert "differs  case.events: retention.ms is 1000, the register says -1" in done.stdout
     assert f"refused  {CHANGELOG}: cleanup.policy is delete, the register says compact" in done.stdout
-    assert "19 created, 2 were there" in done.stdout
+    assert f"{TOPICS - 2} created, 2 were there" in done.stdout
     topic = bare.register.on_cluster(CHANGELOG)
     [answer] = bare.admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]).values()
     assert answer.result()["cleanup.policy"].value == "delete"
@@ -241,7 +243,12 @@ def test_a_broker_that_does_not_answer_is_told_within_bounds_and_hides_nothing_e
     lines = doctor.text().splitlines()
     failed = [line.split()[1] for line in lines if line.startswith("FAIL")]
     assert failed == ["rulebook", "wiring", "broker", "topics", "redis"]
-    assert [line.split()[1] for line in lines if line.startswith("ok")] == ["versions", "registry"]
+    assert [line.split()[1] for line in lines if line.startswith("ok")] == [
+        "versions",
+        "registry",
+        "privacy",
+        "metrics",
+    ]
 
 
 @pytest.mark.rule(1)
@@ -285,7 +292,7 @@ def test_doctor_finds_a_healthy_installation_healthy_line_by_line(installation):
     assert all(line.startswith("ok ") for line in found.values())
     assert f"recourse {version('recourse')}, Python 3." in found["versions"]
     assert "the packaged one: valid, digest " in found["rulebook"]
-    assert f"group {installation.name}, 21 topics registered" in found["wiring"]
+    assert f"group {installation.name}, {TOPICS} topics registered" in found["wiring"]
     assert f"answers: {installation.kafka}" in found["broker"]
     assert f"differs: inputs have {PARTITIONS} partitions each, the register says 8" in found["topics"]
     assert "answers at redis://" in found["redis"]

@@ -11,14 +11,14 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -30,18 +30,21 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from schemas import records as r
 from schemas.codec import Codec
 from tests.integration.checker import Arrived, Place, Sent, View
+from tests.integration.prefork import Forked, forker
 from tests.integration.workload import Row
 from topology import logs, worker
 from topology.cluster import Cluster
+from topology.embedded import server
 from topology.engine.transaction import Step
 from topology.settings import load_settings
 from topology.topics import Role, Topic, load_register
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
-GUARD_S = 90.0
+GUARD_S = 240.0
 """Longer than anything here takes: to fail, not to wait."""
-RUN = ("-m", "topology.cli", "run")
+RECOURSE = ("-m", "topology.cli")
+RUN = (*RECOURSE, "run")
 
 
 class Delivered(NamedTuple):
@@ -54,15 +57,20 @@ class Delivered(NamedTuple):
 
 def free_port() -> int:
     """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    return free_ports(1)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many ports in a row on which nobody listens."""
+    return server.free_ports(count, in_a_row=True)[0]
 
 
 def counted(port: int, name: str) -> float:
     """A worker's counter, summed over its labels, from its Prometheus endpoint."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"recourse_{name}(\{{| )", line))
+    wanted = rf"recourse_{re.escape(name)}(\{{| )"
+    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(wanted, line))
 
 
 def children(pid: int) -> set[int]:
@@ -84,14 +92,54 @@ def variables(settings: dict[str, object]) -> dict[str, str]:
     return {f"RECOURSE_{name.upper()}": str(value) for name, value in settings.items()}
 
 
-class Process(subprocess.Popen):
-    """A `recourse` process whose log is kept."""
+class Process:
+    """A process whose log is kept: forked if it is `recourse` (`prefork`), else started by itself.
 
-    def __init__(self, arguments: Iterable[str], environment: dict[str, str], log: Path) -> None:
+    Of the interface it has what `subprocess.Popen` has of the same name.
+    """
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str], log: Path) -> None:
         self.log = log
+        environment = os.environ | environment
+        self._process: subprocess.Popen[bytes] | Forked
         with log.open("wb") as file:
-            command = [sys.executable, *arguments]
-            super().__init__(command, cwd=ROOT, env=os.environ | environment, stdout=file, stderr=file)
+            if tuple(arguments[: len(RECOURSE)]) == RECOURSE:
+                self._process = forker().fork(arguments[len(RECOURSE) :], environment, file, file)
+            else:
+                command = [sys.executable, *arguments]
+                self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code; None: it runs."""
+        return self._process.poll()
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, if it has ended."""
+        return self.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not within this time.
+        """
+        return self._process.wait(timeout)
+
+    def send_signal(self, number: int) -> None:
+        """A signal, unless it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
 
     def text(self) -> str:
         """What it has said so far."""
@@ -119,9 +167,21 @@ class Installation:
     """Topics, group and keys of one test, and the processes that work on them."""
 
     def __init__(
-        self, kafka: str, redis_url: str, name: str, folder: Path, *, create: bool = True, **settings: object
+        self,
+        kafka: str,
+        redis_url: str,
+        name: str,
+        folder: Path,
+        *,
+        create: bool = True,
+        partitions: int = PARTITIONS,
+        output_partitions: int = 2,
+        **settings: object,
     ) -> None:
-        """`settings` are the workers', by their names in `Settings`; `create` the topics on entry."""
+        """`settings` are the workers', by their names in `Settings`; `create` the topics on entry.
+
+        Outputs have `output_partitions`, whatever the register says: each is a folder to make and to remove.
+        """
         self.kafka = kafka
         self.name = name
         self.prefix = f"{name}."
@@ -133,19 +193,29 @@ class Installation:
             "RECOURSE_GROUP": name,
             "RECOURSE_SESSION_S": "6",
             "RECOURSE_LOG_FORMAT": "json",
+            "RECOURSE_METRICS_STRICT": "true",
         } | variables(settings)
-        self.register = load_register(self.prefix, partitions=PARTITIONS)
+        partitioning = str(settings.get("partitioning", ""))
+        self.group = f"{name}.{partitioning}" if partitioning else name
+        self.register = load_register(self.prefix, partitions=partitions, partitioning=partitioning)
+        topics = tuple(
+            t if t.co_partitioned else t.model_copy(update={"partitions": output_partitions})
+            for t in self.register.topics
+        )
+        self.register = self.register.model_copy(update={"topics": topics})
+        self._partitions = partitions
         self.processes: list[Process] = []
         self.delivered: list[Delivered] = []
         self._create = create
         self._folder = folder
-        self._client = {"bootstrap.servers": kafka, "log_level": 0}
+        # After an outage of the broker a test would wait for up to ten seconds by librdkafka's default.
+        self._client = {"bootstrap.servers": kafka, "log_level": 0, "reconnect.backoff.max.ms": 500}
         self._producer = Producer(
             self._client
             | {"partitioner": "murmur2_random", "enable.idempotence": True, "queue.buffering.max.messages": 200_000}
         )
         self.admin = AdminClient(self._client)
-        self._offsets = Consumer(self._client | {"group.id": name, "enable.auto.commit": False})
+        self._offsets = Consumer(self._client | {"group.id": self.group, "enable.auto.commit": False})
 
     def __enter__(self) -> Self:
         if self._create:
@@ -167,13 +237,13 @@ class Installation:
         for future in self.admin.delete_topics(topics).values() if topics else ():
             future.result()
         with contextlib.suppress(redis.ConnectionError):
-            self.redis.delete(*(key for number in range(PARTITIONS) for key in self.keys(number)))
+            self.redis.delete(*(key for number in range(self._partitions) for key in self.keys(number)))
         self.redis.close()
 
-    def keys(self, partition: int) -> tuple[str, str]:
-        """The two keys of a partition: dossiers and timers."""
-        tag = f"{{{self.name}:{partition}}}"
-        return f"{tag}:dossiers", f"{tag}:timers"
+    def keys(self, partition: int) -> tuple[str, str, str]:
+        """The three keys of a partition: dossiers, timers and index."""
+        tag = f"{{{self.group}:{partition}}}"
+        return f"{tag}:dossiers", f"{tag}:timers", f"{tag}:index"
 
     # --- processes --------------------------------------------------------------------------------------------
 
@@ -189,11 +259,19 @@ class Installation:
 
     def recourse(self, *arguments: str, **settings: object) -> subprocess.CompletedProcess:
         """The command line, run to its end under these settings."""
-        command = [sys.executable, "-m", "topology.cli", *arguments]
         environment = os.environ | {"COLUMNS": "400"} | self.environment | variables(settings)
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=GUARD_S, check=False
-        )
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = forker().fork(arguments, environment, out, err)
+            try:
+                ended = process.wait(GUARD_S)
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+                raise AssertionError(f"recourse {' '.join(arguments)} does not end") from None
+            told = []
+            for stream in (out, err):
+                stream.seek(0)
+                told.append(stream.read().decode())
+        return subprocess.CompletedProcess(["recourse", *arguments], ended, *told)
 
     def owners(self) -> set[str]:
         """Members of the group that hold partitions; none while the broker cannot tell.
@@ -205,8 +283,18 @@ class Installation:
             self.committed()
         except KafkaException:
             return set()
-        future = self.admin.describe_consumer_groups([self.name])[self.name]
+        future = self.admin.describe_consumer_groups([self.group])[self.group]
         return {member.member_id for member in future.result().members if member.assignment.topic_partitions}
+
+    def group(self) -> str:
+        """The group's members as the broker sees them, in words."""
+        found = self.admin.describe_consumer_groups([self.name])[self.name].result()
+        told = [
+            f"{member.group_instance_id or member.client_id}"
+            f" {sorted({tp.partition for tp in member.assignment.topic_partitions})}"
+            for member in found.members
+        ]
+        return f"group {found.state.name}: {', '.join(sorted(told)) or 'nobody'}"
 
     # --- records in -------------------------------------------------------------------------------------------
 
@@ -220,7 +308,7 @@ class Installation:
 
         for row in rows:
             self._producer.produce(
-                self.prefix + row.topic,
+                self.register.on_cluster(row.topic),
                 row.value,
                 row.key,
                 partition,
@@ -259,14 +347,23 @@ class Installation:
 
     def committed(self) -> dict[tuple[str, int], int]:
         """The group's offsets by topic (without prefix) and partition."""
-        inputs = [self.register.on_cluster(topic.name) for topic in self.register.inputs]
-        wanted = [TopicPartition(topic, number) for topic in inputs for number in range(PARTITIONS)]
-        found = self._offsets.committed(wanted, timeout=30)
-        return {(tp.topic.removeprefix(self.prefix), tp.partition): tp.offset for tp in found if tp.offset > 0}
+        inputs = {self.register.on_cluster(topic.name): topic.name for topic in self.register.inputs}
+        wanted = [TopicPartition(topic, number) for topic in inputs for number in range(self._partitions)]
+        found = self._offsets.committed(wanted, timeout=GUARD_S)
+        return {(inputs[tp.topic], tp.partition): tp.offset for tp in found if tp.offset > 0}
 
     def done(self) -> int:
         """Records of the inputs that are committed."""
         return sum(self.committed().values())
+
+    def behind(self) -> dict[tuple[str, int], int]:
+        """By topic and partition, how many of the records that were sent lie behind the group's offset."""
+        ends: Counter[tuple[str, int]] = Counter()
+        for row, partition, offset in self.delivered:
+            ends[row.topic, partition] = max(ends[row.topic, partition], offset + 1)
+        committed = self.committed()
+        left = {where: end - committed.get(where, 0) for where, end in ends.items()}
+        return {where: count for where, count in left.items() if count > 0}
 
     def until(self, reached: Callable[[], object], what: str) -> None:
         """Wait until something is so; fail at once when a worker has died that nobody killed."""
@@ -296,6 +393,28 @@ class Installation:
         )
         return [f"{tp.topic}[{tp.partition}]" for tp in wanted if stable[tp].result().offset < end[tp].result().offset]
 
+    def sent_twice(self) -> list[Delivered]:
+        """What lies in the inputs and the producer never said so: records of ours that it sent again.
+
+        An idempotent producer does not, but for brokers that forgot what it had sent before they were killed.
+
+        Raises:
+            AssertionError: something lies there that is not ours, or something does not that the broker has taken.
+        """
+        known = {(d.row.topic, d.partition, d.offset) for d in self.delivered}
+        rows = {(d.row.topic, d.row.key, d.row.value): d.row for d in self.delivered}
+        found: list[Delivered] = []
+        gone = set(known)
+        for topic, message in self.messages(Role.INPUT):
+            partition, offset = message.partition() or 0, message.offset() or 0
+            gone.discard((topic.name, partition, offset))
+            if (topic.name, partition, offset) not in known:
+                row = rows.get((topic.name, message.key(), message.value()))
+                assert row is not None, f"{topic.name}[{partition}]@{offset} is not ours"
+                found.append(Delivered(row, partition, offset))
+        assert not gone, f"acknowledged, and not in the inputs: {sorted(gone)[:10]}"
+        return found
+
     # --- what came out ----------------------------------------------------------------------------------------
 
     def messages(self, *roles: Role) -> Iterator[tuple[Topic, Message]]:
@@ -319,12 +438,17 @@ class Installation:
 
     def arrived(self) -> Arrived:
         """What came out, as the checker takes it."""
-        arrived, codec = Arrived(committed=self.committed(), views=self._views()), Codec()
+        arrived, codec = Arrived(committed=self.committed(), views=self.views()), Codec()
         takers: dict[type, Callable[[Any], None]] = {
             r.CaseEvent: arrived.lines.append,
             r.AppellantNotice: arrived.notices.append,
             r.ReversalOrdered: arrived.orders.append,
             r.ReversalConfirmed: arrived.confirmations.append,
+            r.ReversalStalled: arrived.stalls.append,
+            r.ImmunityGranted: arrived.immunities.append,
+            r.EnforcementRemanded: arrived.remands.append,
+            r.RemedyReported: lambda _report: None,  # tests of their own add them up
+            r.DeadLetterSettled: lambda _settled: None,
         }
         for topic, message in self.messages(Role.OUTPUT, Role.DEAD_LETTERS):
             key, value = message.key(), message.value()
@@ -334,6 +458,8 @@ class Installation:
             record = None if value is None else codec.decode(value, topic.allowed)
             if topic.name.startswith("cases."):
                 arrived.pods[topic.name, (key or b"").decode()] = record  # type: ignore[assignment]
+            elif topic.name == "reversals.stalled":
+                arrived.stalled[(key or b"").decode()] = record  # type: ignore[assignment]
             else:
                 takers[type(record)](record)
         return arrived
@@ -342,10 +468,12 @@ class Installation:
         """Where a dead letter says that it came from."""
         headers = dict(letter.headers() or [])
         topic, *numbers = (headers[f"__streams.errors.{part}"].decode() for part in ("topic", "partition", "offset"))
-        return topic.removeprefix(self.prefix), *map(int, numbers)  # type: ignore[return-value]
+        names = {self.register.on_cluster(known): known for known in self.register.by_name}
+        return names.get(topic, topic), *map(int, numbers)  # type: ignore[return-value]
 
-    def _views(self) -> dict[int, View]:
-        views = {number: View() for number in range(PARTITIONS)}
+    def views(self) -> dict[int, View]:
+        """The dossiers' changelog and what Redis holds of it, by partition."""
+        views = {number: View() for number in range(self._partitions)}
         for _, message in self.messages(Role.CHANGELOG):
             view, key = views[message.partition() or 0], message.key() or b""
             view.next_offset = (message.offset() or 0) + 1
@@ -353,7 +481,7 @@ class Installation:
             if message.value() is not None:
                 view.newest[key] = message.value() or b""
         for number, view in views.items():
-            dossiers, timers = self.keys(number)
+            dossiers, timers, _ = self.keys(number)
             view.hash = self.redis.hgetall(dossiers)
             view.timers = dict(self.redis.zrange(timers, 0, -1, withscores=True))
             where = TopicPartition(self.register.on_cluster(self.register.changelog.name), number)

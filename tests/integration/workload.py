@@ -31,6 +31,9 @@ TOPIC_OF: dict[type, str] = {
     cls: topic.name for topic in load_register().inputs for cls in sorted(topic.allowed, key=lambda c: c.__name__)
 }
 
+_OF_THE_FIRST = ("issued_at", "caused_by", "version")
+"""Fields that a first version has and an amendment does not, or not the same."""
+
 Told = tuple[int, r.Record]
 """(UTC ms at which it happens, record)."""
 
@@ -210,6 +213,95 @@ class Story:
         yield self.enforcement(**same, enforcement_id=again)
         yield self.appeal(at + 4 * SECOND, "again", enforcement_id=again)
 
+    def modified(self) -> Iterator[Told]:
+        """Half of the money goes back and no strike stays; the systems say what they moved, not always the truth."""
+        at, reviewer = self.later(6 * HOUR), self.reviewer()
+        taken = r.Money(value=Decimal(self.rng.randrange(2, 9_000)).scaleb(-1), currency="EUR")
+        fee = r.Effect(effect_id=f"ef-{self.number}-1", system="payments", kind=v.EffectKind.MONEY_TAKEN, amount=taken)
+        strikes = r.Effect(effect_id=f"ef-{self.number}-2", system="strikes", kind=v.EffectKind.STRIKES)
+        alone: dict[str, object] = {"decided_by": None, "ends_at": None, "strikes": 1, "effects": [fee, strikes]}
+        issued = self.enforcement(action=v.Action.FEE, amount=taken, **alone)
+        kept = r.Money(value=(taken.value / 2).quantize(Decimal("0.01")), currency="EUR")
+        back = r.Money(value=taken.value - kept.value, currency="EUR")
+        yield issued
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        harder = r.Lesser(action=v.Action.BAN)
+        yield self.decision(at + 2 * SECOND, reviewer, v.Outcome.MODIFIED, lesser=harder)  # rejected
+        lesser = r.Lesser(action=v.Action.FEE, amount=kept)
+        yield self.decision(at + 3 * SECOND, reviewer, v.Outcome.MODIFIED, lesser=lesser)
+        wrong = msgspec.structs.replace(back, value=back.value + 1)
+        for moved in (wrong, back) if self.rng.random() < 0.3 else (back,):
+            at += self.up_to(HOUR)
+            yield self.ack(at, fee, v.AckStatus.APPLIED, amount=moved)
+        yield self.ack(at + SECOND, strikes, v.AckStatus.APPLIED)
+
+    def remanded(self) -> Iterator[Told]:
+        """Sent back; the enforcing side amends it, lifts it, or has not answered yet."""
+        at, reviewer = self.later(6 * HOUR), self.reviewer()
+        issued = self.enforcement(decided_by=None)
+        yield issued
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        guidance = f"s3://guidance/{self.number}"
+        yield self.decision(at + 2 * SECOND, reviewer, v.Outcome.REMANDED, guidance_ref=guidance)
+        at += self.up_to(DAY)
+        answer = self.rng.choice(("amended", "lifted", "none"))
+        if answer == "amended":
+            content = {name: getattr(issued[1], name) for name in r.EnforcementIssued.__struct_fields__}
+            content = {name: value for name, value in content.items() if name not in _OF_THE_FIRST}
+            change = {"event_id": self.event(), "version": 2, "occurred_at": r.Millis(at), "reason": "guidance"}
+            yield at, r.EnforcementAmended(**content | change)
+        elif answer == "lifted":
+            yield at, self.lift(at)
+
+    def struck_out(self) -> Iterator[Told]:
+        """Strikes that led to a ban and to a hold: what falls with them is undone, the rest is looked at again."""
+        warning: dict[str, object] = {"action": v.Action.WARNING, "ends_at": None, "decided_by": None, "effects": []}
+        for name in ("one", "two"):
+            yield self.enforcement(**warning, strikes=1, enforcement_id=self.also(name))
+        yield self.enforcement(**warning, strikes=1)
+        self.at += SECOND
+        rests: dict[str, object] = {"caused_by": self.enforcement_id, "decided_by": None, "ends_at": None, "strikes": 0}
+        banned = r.Effect(effect_id=f"ef-{self.number}-ban", system="accounts", kind=v.EffectKind.ACCOUNT_STATUS)
+        yield self.enforcement(**rests, action=v.Action.BAN, effects=[banned], enforcement_id=self.also("ban"))
+        yield self.enforcement(**rests, action=v.Action.PAYOUT_HOLD, enforcement_id=self.also("hold"))
+        at, reviewer = self.later(6 * HOUR), self.reviewer()
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        yield self.decision(at + 2 * SECOND, reviewer, v.Outcome.OVERTURNED)
+        reversal_id = ids.consequence_id(ids.reversal_id(self.case_id()), self.also("ban"), 1)
+        yield self.ack(at + HOUR, banned, v.AckStatus.APPLIED, reversal_id=reversal_id)
+
+    def stuck(self) -> Iterator[Told]:
+        """A system cannot; an operator has it sent again, or vouches for it, and looks twice."""
+        at, reviewer = self.later(6 * HOUR), self.reviewer()
+        issued = self.enforcement(action=v.Action.CONTENT_REMOVAL, ends_at=None, decided_by=None)
+        effect = issued[1].effects[0]  # type: ignore[attr-defined]
+        yield issued
+        yield self.appeal(at)
+        yield self.review(r.CaseClaimed, at + SECOND, reviewer, 1)
+        yield self.decision(at + 2 * SECOND, reviewer, v.Outcome.OVERTURNED)
+        if self.rng.random() < 0.4:  # what survives changes while its system has not answered
+            self.at = at + 3 * SECOND
+            account = r.Target(kind=v.TargetKind.ACCOUNT, id=self.user)
+            hidden: dict[str, object] = {"action": v.Action.REDUCED_DISCOVERABILITY, "target": account}
+            yield self.enforcement(**hidden, enforcement_id=self.also("hidden"), effects=[], ends_at=None)
+        yield self.ack(at + MINUTE, effect, v.AckStatus.FAILED_PERMANENT, detail="no such listing")
+        reversal_id = ids.reversal_id(self.case_id())
+        about = {"user_id": self.user, "reversal_id": reversal_id, "actor": "ops-1", "reason": "seen to"}
+        retry = r.ReversalRetried(event_id=self.event(), occurred_at=r.Millis(at + 2 * MINUTE), **about)
+        directive_id = ids.directive_id(reversal_id, effect.effect_id)
+        if self.rng.random() < 0.5:
+            yield at + 2 * MINUTE, retry
+            yield self.ack(at + 3 * MINUTE, effect, v.AckStatus.APPLIED)
+        for minutes in (4, 5):  # the second time it is settled, or confirmed
+            at_ms = r.Millis(at + minutes * MINUTE)
+            yield (
+                at_ms,
+                r.DirectiveResolved(event_id=self.event(), occurred_at=at_ms, directive_id=directive_id, **about),
+            )
+
     def parked(self) -> Iterator[Told]:
         yield self.appeal(self.at)
         self.at += self.up_to(6 * HOUR)
@@ -254,15 +346,7 @@ class Story:
         yield self.enforcement()
         at, lifted_at = self.later(6 * HOUR), self.later(12 * HOUR)
         yield self.appeal(at)
-        lift = r.EnforcementLifted(
-            event_id=self.event(),
-            user_id=self.user,
-            enforcement_id=self.enforcement_id,
-            occurred_at=r.Millis(lifted_at),
-            reason=v.LiftReason.ERROR,
-            strikes_expunged=self.rng.random() < 0.7,
-        )
-        yield lifted_at, lift
+        yield lifted_at, self.lift(lifted_at)
 
     def refused(self) -> Iterator[Told]:
         """Two appeals that give themselves away."""
@@ -284,6 +368,20 @@ class Story:
 
     def reviewer(self) -> r.ReviewerId:
         return r.ReviewerId(f"reviewer-{self.rng.randrange(40)}")
+
+    def also(self, name: str) -> r.EnforcementId:
+        """Another enforcement of this story."""
+        return r.EnforcementId(f"enf-{self.number}-{name}")
+
+    def lift(self, at: int) -> r.EnforcementLifted:
+        return r.EnforcementLifted(
+            event_id=self.event(),
+            user_id=self.user,
+            enforcement_id=self.enforcement_id,
+            occurred_at=r.Millis(at),
+            reason=v.LiftReason.ERROR,
+            strikes_expunged=self.rng.random() < 0.7,
+        )
 
     def case_id(self) -> r.CaseId:
         return ids.case_id(r.AppealId(f"appeal-{self.number}-a"))
@@ -368,10 +466,10 @@ class Story:
             **more,
         )
 
-    def decision(self, at: int, actor: r.ReviewerId, outcome: v.Outcome, version: int = 2) -> Told:
-        more = {"outcome": outcome, "reasons_ref": f"s3://reasons/{self.number}", "policy_version": "2026-03"}
-        more["cited_evidence"] = [f"x-{self.number}"]
-        return self.review(r.DecisionProposed, at, actor, version, **more)
+    def decision(self, at: int, actor: r.ReviewerId, outcome: v.Outcome, version: int = 2, **further: object) -> Told:
+        more: dict[str, object] = {"outcome": outcome, "reasons_ref": f"s3://reasons/{self.number}"}
+        more |= {"policy_version": "2026-03", "cited_evidence": [f"x-{self.number}"]}
+        return self.review(r.DecisionProposed, at, actor, version, **more | further)
 
     def three(self) -> list[r.ReviewerId]:
         """Three people."""
@@ -379,7 +477,6 @@ class Story:
 
     def acks(self, at: int, enforcement: r.Record) -> Iterator[Told]:
         """Most are applied at once; some only after a failure, some never, some are answered twice."""
-        reversal_id = ids.reversal_id(self.case_id())
         for effect in enforcement.effects:  # type: ignore[attr-defined]
             statuses = self.rng.choices(
                 (
@@ -393,16 +490,23 @@ class Story:
             )[0]
             for status in statuses:
                 at += self.up_to(20 * MINUTE)
-                ack = r.DirectiveAcked(
-                    event_id=self.event(),
-                    user_id=self.user,
-                    reversal_id=reversal_id,
-                    directive_id=ids.directive_id(reversal_id, effect.effect_id),
-                    system=effect.system,
-                    status=status,
-                    occurred_at=r.Millis(at),
-                )
-                yield at, ack
+                # A payout that was held is released with the amount that the system says.
+                done = status in (v.AckStatus.APPLIED, v.AckStatus.ALREADY_APPLIED)
+                yield self.ack(at, effect, status, amount=effect.amount if done else None)
+
+    def ack(self, at: int, effect: r.Effect, status: v.AckStatus, **change: object) -> Told:
+        """The system of this effect answers."""
+        reversal_id = str(change.get("reversal_id") or ids.reversal_id(self.case_id()))
+        fields: dict[str, object] = {
+            "event_id": self.event(),
+            "user_id": self.user,
+            "reversal_id": reversal_id,
+            "directive_id": ids.directive_id(reversal_id, effect.effect_id),
+            "system": effect.system,
+            "status": status,
+            "occurred_at": r.Millis(at),
+        }
+        return at, r.DirectiveAcked(**fields | change)
 
 
 STORIES: dict[Callable[[Story], Iterator[Told]], int] = {
@@ -424,4 +528,8 @@ STORIES: dict[Callable[[Story], Iterator[Told]], int] = {
     Story.held: 2,
     Story.referred: 2,
     Story.struck_again: 4,
+    Story.modified: 4,
+    Story.remanded: 3,
+    Story.struck_out: 3,
+    Story.stuck: 4,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -10,17 +11,22 @@ from schemas.codec import Codec
 from schemas.records import (
     Case,
     CaseEvent,
+    LegalHoldPlaced,
+    LegalHoldReleased,
     Record,
+    SubjectErasureRequested,
 )
 from tests.driver import START_MS, Driver
 from tests.driver.checks import told
 from tests.driver.log import Record as Raw
 from tests.topology import review_checker as checker
 from tests.topology.review_books import rulebook, sections
+from tests.topology.review_erasure_promises import keys_go_in_the_same_batch, nothing_of_the_erased_is_left
 from tests.topology.review_history import Broken, History, Policy
+from tests.unit import builders
 from topology.appeals import appeals_app
 from topology.engine.definition import ClockKind
-from topology.topics import load_register
+from topology.topics import Topic, load_register
 
 PARTITIONS = 2
 NONSENSE = b"no record"
@@ -29,9 +35,14 @@ MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 _FOR_EVER_S = 1e12
+STALLED = "reversals.stalled"
+KEYS = "subject.keys"
+AUDIT = "case.events"
+_PRIVACY = (SubjectErasureRequested, LegalHoldPlaced, LegalHoldReleased)
 
 REGISTER = load_register(partitions=PARTITIONS)
 _INPUTS = {cls: topic.name for topic in REGISTER.inputs for cls in topic.allowed}
+_COMPACTED = [t.name for t in REGISTER.topics if t.cleanup == "compact" and t not in REGISTER.inputs]
 _OUTPUTS = [t for t in REGISTER.topics if t.records and t not in REGISTER.inputs]
 
 
@@ -55,10 +66,14 @@ class World:
         """Goes into the ids of appeals: what is drawn by a case's id differs from world to world."""
         self.driver: Driver[Dossier] = self._driver(workers=workers, **settings)
         self.history = History(Policy.of(sections(book)))
+        self.broken = False
+        """A promise was not kept, or the engine stopped."""
         self.bad = 0
         """Records sent that must become dead letters."""
         self._numbers: dict[str, int] = {}
         self._positions: dict[tuple[str, int], int] = {}
+        self._newest: dict[str, dict[bytes | None, bytes | None]] = {name: {} for name in _COMPACTED}
+        """What a log cleaner would leave of each compacted topic."""
 
     @property
     def now(self) -> int:
@@ -70,9 +85,13 @@ class World:
         self._numbers[prefix] = number = self._numbers.get(prefix, 0) + 1
         return f"{prefix}-{number}"
 
+    def topic_of(self, record: Record) -> str:
+        """The input that it comes on."""
+        return _INPUTS[type(record)]
+
     def send(self, record: Record) -> None:
         """Write an input under its user."""
-        topic = _INPUTS[type(record)]
+        topic = self.topic_of(record)
         self._write(topic, record.user_id, codec().encode(record, topic))  # type: ignore[attr-defined]
 
     def send_nonsense(self, user: str) -> None:
@@ -86,37 +105,63 @@ class World:
 
     def rest(self) -> None:
         """Let the engine come to rest, then read and check."""
+        self.broken = True
         self.driver.run()
         self.read()
         for promise in checker.AT_REST:
             promise(self.history)
+        stored = [self.driver.store.dossiers(partition) for partition in range(PARTITIONS)]
+        places = {name: newest.values() for name, newest in self._newest.items()}
+        places["Redis"] = [value for dossiers in stored for value in dossiers.values()]
+        nothing_of_the_erased_is_left(self.history, places)
+        self.broken = False
 
     def read(self) -> None:
         """Take in what is committed on all topics, and check it."""
+        self._read_inputs()
+        cases: list[Case] = []
+        lines: list[CaseEvent] = []
+        batches: list[int] = []
+        """Of the lines."""
+        tombstones: Counter[tuple] = Counter()
+        self._new(REGISTER.changelog.name)
+        for topic in _OUTPUTS:
+            for raw in self._new(topic.name):
+                match record := self._output(topic, raw):
+                    case Case():
+                        cases.append(record)
+                    case CaseEvent():
+                        lines.append(record)
+                        batches.append(self._batch(raw))
+                    case None if topic.name == KEYS:
+                        tombstones[(raw.key or b"").decode(), self._batch(raw)] += 1
+                    case _ if record is not None and topic.name != STALLED:
+                        self.history.take_output(record)
+                    case _:
+                        pass
+        checker.check(self.history, cases, lines)
+        keys_go_in_the_same_batch(self.history, zip(batches, lines, strict=True), tombstones)
+        dead = self.driver.dead_letters()
+        if len(dead) > self.bad:
+            raise Broken(f"{len(dead)} dead letters, {self.bad} expected; the last: {dead[-1]}")
+
+    def _read_inputs(self) -> None:
         for topic in REGISTER.inputs:
             for raw in self._new(topic.name):
                 if raw.value != NONSENSE:
                     self.history.take_input(codec().decode(raw.value or b"", topic.allowed), raw.timestamp)
-        cases: list[Case] = []
-        lines: list[CaseEvent] = []
-        for topic in _OUTPUTS:
-            for raw in self._new(topic.name):
-                if raw.value is None:
-                    pod = topic.name.removeprefix("cases.")
-                    self.history.on_pods.pop((pod, (raw.key or b"").decode()), None)
-                    continue
-                match record := codec().decode(raw.value, topic.allowed):
-                    case Case():
-                        self.history.on_pods[record.pod, record.case_id] = record
-                        cases.append(record)
-                    case CaseEvent():
-                        lines.append(record)
-                    case _:
-                        self.history.take_output(record)
-        checker.check(self.history, cases, lines)
-        dead = self.driver.dead_letters()
-        if len(dead) > self.bad:
-            raise Broken(f"{len(dead)} dead letters, {self.bad} expected; the last: {dead[-1]}")
+
+    def _output(self, topic: Topic, raw: Raw) -> Record | None:
+        """What was written, after compacted topics have it: none is a tombstone."""
+        record = None if raw.value is None else codec().decode(raw.value, topic.allowed)
+        key = (raw.key or b"").decode()
+        if topic.name == STALLED:
+            self.history.undone.take_stalled(key, record)
+        elif record is None and topic.name.startswith("cases."):
+            self.history.on_pods.pop((topic.name.removeprefix("cases."), key), None)
+        elif isinstance(record, Case):
+            self.history.on_pods[record.pod, record.case_id] = record
+        return record
 
     def check_end(self) -> None:
         """What holds once everything has been read and acknowledged."""
@@ -145,6 +190,39 @@ class World:
         if self.driver.states() != again.states():
             raise Broken("refolded, the dossiers differ")
 
+    def check_others_untouched(self) -> None:
+        """By stream time: had nobody been erased or put under hold, the same would have come about all others.
+
+        Another engine gets something harmless about the same user in the place of each such record.
+        """
+        again = self._driver()
+        touched: set[str] = set()
+        for topic in REGISTER.inputs:
+            for raw in self.driver.read(topic.name):
+                value = raw.value
+                record = None if value == NONSENSE else codec().decode(value or b"", topic.allowed)
+                if isinstance(record, _PRIVACY):
+                    touched.add(record.user_id)
+                    instead = builders.a_profile(record.occurred_at, event_id=record.event_id, user_id=record.user_id)
+                    value = codec().encode(instead, topic.name)
+                again.send(topic.name, raw.key, value, at=raw.timestamp, partition=raw.partition)
+        again.run()
+        for topic in (AUDIT, "appellant.notices", "resolution.events"):
+            first, second = _by_key(self.driver.read(topic)), _by_key(again.read(topic))
+            for key in first.keys() | second.keys():
+                if (key or b"").decode() not in touched and first.get(key) != second.get(key):
+                    raise Broken(f"without {touched} being erased, {topic} has something else about {key!r}")
+        first_states, second_states = self.driver.states(), again.states()
+        for key, state in first_states.items():
+            if key not in touched and state != second_states[key]:
+                raise Broken(f"without {touched} being erased, the dossier of {key} is another")
+
+    def _batch(self, raw: Raw) -> int:
+        """The transaction that a record was written in."""
+        entry = self.driver.broker.log(raw.topic, raw.partition)._entries[raw.offset]
+        assert isinstance(entry, tuple)
+        return id(entry[1])
+
     def _new(self, topic: str) -> list[Raw]:
         found: list[Raw] = []
         broker = self.driver.broker
@@ -153,6 +231,8 @@ class World:
             records, position = broker.log(*place).fetch(self._positions.get(place, 0), 1_000_000)
             self._positions[place] = position
             found += records
+        if topic in self._newest:
+            self._newest[topic] |= {raw.key: raw.value for raw in found}
         return found
 
     def _driver(self, **settings: Any) -> Driver[Dossier]:

@@ -24,6 +24,7 @@ _STRICT: dict[str, Any] = {
         "evidence_time": "2d",
         "pause_cap": "3d",
         "returns": 1,
+        "remand_time": "6d",
     },
     # A flag alone lifts no case: it may even be ranked lower, as the user's standing has fallen.
     "vulnerability": {"child_safety": 0.5},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from schemas.records import (
@@ -23,9 +24,13 @@ from schemas.records import (
     Evidence,
     EvidenceRequested,
     EvidenceSupplied,
+    Lesser,
+    Millis,
+    Money,
     Record,
 )
 from schemas.vocabulary import (
+    Action,
     CaseState,
     DismissalReason,
     EvidenceKind,
@@ -44,9 +49,9 @@ _DAY = 24 * 60 * _MINUTE
 
 _SOUND = ("",)
 _ODD = ("stale", "stranger", "excluded", "outsider", "early", "gone", "unknown", "any-move", "any-move")
-_MISTAKEN = ("unsupported", "uncited", "foreign", "unreasoned", "empty", "past", "elsewhere", "again")
+_MISTAKEN = ("unsupported", "uncited", "foreign", "unreasoned", "empty", "past", "elsewhere", "again", "harder")
 ODDITIES = _SOUND * 60 + _ODD
-MISTAKES = _SOUND * 36 + _MISTAKEN * 2 + ("empty", "past")
+MISTAKES = _SOUND * 36 + _MISTAKEN * 2 + ("empty", "past", "harder", "harder")
 
 
 class Roll(NamedTuple):
@@ -87,6 +92,13 @@ class Desk:
             case = self.gone[roll.pick % len(self.gone)]
         move = moves[roll.what % len(moves)]
         return move(self, case, roll, now)
+
+    def next_for(self, case: Case, outcome: Outcome, now: int) -> Record:
+        """What brings the case nearer to this outcome: a claim, the decision, the second one."""
+        roll = Roll(0, 0, case.version, "", "")
+        if case.state is CaseState.CLAIMED or _mood(case) == "blind":
+            return _decision(self, case, roll, now, outcome)
+        return (_confirm if _mood(case) == "second look" else _claim)(self, case, roll, now)
 
     def actor(self, case: Case, roll: Roll) -> str:
         """Who does it: the holder of a claimed case, else somebody who may."""
@@ -176,7 +188,16 @@ def _resume(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
 
 def _decide(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
     """Mostly an outcome for which the evidence on the case is enough."""
-    outcomes = [Outcome.UPHELD, Outcome.OVERTURNED, Outcome.DISMISSED, Outcome.UPHELD_GROUND_CHANGED]
+    outcomes = [
+        Outcome.UPHELD,
+        Outcome.OVERTURNED,
+        Outcome.DISMISSED,
+        Outcome.MODIFIED,
+        Outcome.UPHELD_GROUND_CHANGED,
+        Outcome.OVERTURNED,
+        Outcome.REMANDED,
+        Outcome.MODIFIED,
+    ]
     short = {outcome for need in case.standard if not need.met and not need.waived for outcome in need.outcomes}
     sound = [outcome for outcome in outcomes if outcome not in short]
     return _decision(desk, case, roll, now, (sound or outcomes)[roll.who % len(sound or outcomes)])
@@ -189,15 +210,75 @@ def _hope(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
 
 def _agree(desk: Desk, case: Case, roll: Roll, now: int) -> Record:
     """A second decision like the first, as far as that is shown."""
-    return _decision(desk, case, roll, now, Outcome.OVERTURNED if case.proposal is None else case.proposal.outcome)
+    if case.proposal is None:
+        return _decision(desk, case, roll, now, Outcome.OVERTURNED)
+    return _decision(desk, case, roll, now, case.proposal.outcome, case.proposal.lesser)
 
 
-def _decision(desk: Desk, case: Case, roll: Roll, now: int, outcome: Outcome) -> Record:
+_WITH_REASONS = (Outcome.DISMISSED, Outcome.UPHELD_GROUND_CHANGED, Outcome.MODIFIED, Outcome.REMANDED)
+Milder = Callable[[Case, int], Lesser]
+
+
+def _warning(case: Case, _now: int) -> Lesser:
+    return Lesser(action=Action.WARNING, strikes=case.enforcement.strikes if case.version % 2 else 0)
+
+
+def _label(_case: Case, _now: int) -> Lesser:
+    """Milder than most."""
+    return Lesser(action=Action.CONTENT_LABEL)
+
+
+def _sooner(case: Case, now: int) -> Lesser:
+    """The same for a shorter time, in one territory."""
+    e = case.enforcement
+    ends_at = now + 9 * _DAY if e.ends_at is None else e.ends_at - _DAY
+    return Lesser(action=e.action, ends_at=Millis(ends_at), scope=["DE"], strikes=e.strikes)
+
+
+def _half(case: Case, _now: int) -> Lesser:
+    """Half of the money stays, and no strike."""
+    e = case.enforcement
+    if e.amount is None:
+        return _warning(case, 0)
+    half = (e.amount.value / 2).quantize(Decimal(1))
+    return Lesser(action=e.action, ends_at=e.ends_at, amount=Money(value=half, currency=e.amount.currency))
+
+
+def _banned(_case: Case, _now: int) -> Lesser:
+    return Lesser(action=Action.BAN)
+
+
+def _more_strikes(case: Case, _now: int) -> Lesser:
+    return Lesser(action=Action.WARNING, strikes=case.enforcement.strikes + 1)
+
+
+def _the_same(case: Case, _now: int) -> Lesser:
+    e = case.enforcement
+    return Lesser(action=e.action, ends_at=e.ends_at, amount=e.amount, strikes=e.strikes)
+
+
+def _later(case: Case, now: int) -> Lesser:
+    return Lesser(action=case.enforcement.action, ends_at=Millis(now + 400 * _DAY), strikes=0)
+
+
+def _too_fine(case: Case, _now: int) -> Lesser:
+    return Lesser(action=case.enforcement.action, amount=Money(value=Decimal("1.005"), currency="EUR"))
+
+
+_MILDER: tuple[Milder, ...] = (_warning, _sooner, _half, _half, _label)
+_HARDER: tuple[Milder, ...] = (_banned, _more_strikes, _the_same, _later, _too_fine)
+
+
+def _decision(desk: Desk, case: Case, roll: Roll, now: int, outcome: Outcome, lesser: Lesser | None = None) -> Record:
     mistake = roll.mistake
     if mistake == "unsupported":
-        outcome = (Outcome.MODIFIED, Outcome.MOOT)[roll.who % 2]
+        outcome = (Outcome.WITHDRAWN, Outcome.MOOT)[roll.who % 2]
     if mistake == "unreasoned":
-        outcome = (Outcome.DISMISSED, Outcome.UPHELD_GROUND_CHANGED)[roll.who % 2]
+        outcome = _WITH_REASONS[roll.who % len(_WITH_REASONS)]
+    if mistake == "harder":
+        outcome, lesser = Outcome.MODIFIED, _HARDER[roll.who % len(_HARDER)](case, now)
+    if outcome is Outcome.MODIFIED and lesser is None:
+        lesser = _MILDER[roll.pick % len(_MILDER)](case, now)
     cited = [] if mistake == "uncited" else [piece.evidence_id for piece in case.evidence]
     reasoned = mistake != "unreasoned"
     return DecisionProposed(
@@ -208,6 +289,8 @@ def _decision(desk: Desk, case: Case, roll: Roll, now: int, outcome: Outcome) ->
         cited_evidence=[*cited, "x-foreign"] if mistake == "foreign" else cited,
         dismissal=DismissalReason.ABUSIVE if outcome is Outcome.DISMISSED and reasoned else None,
         substituted_policy="other-rule" if outcome is Outcome.UPHELD_GROUND_CHANGED and reasoned else None,
+        lesser=lesser if outcome is Outcome.MODIFIED and reasoned else None,
+        guidance_ref="s3://guidance/2" if outcome is Outcome.REMANDED and reasoned else None,
     )
 
 

@@ -19,13 +19,15 @@ from schemas.records import (
     EnforcementAmended,
     EnforcementIssued,
     Record,
-    ReversalConfirmed,
     ReversalOrdered,
 )
-from schemas.vocabulary import Band, CaseEventKind, CaseState, Outcome
+from schemas.vocabulary import Band, CaseEventKind, CaseOrigin, CaseState, Outcome
+from tests.topology.review_forgetting import Forgetting
+from tests.topology.review_undoing import Undone
 
 Kind = CaseEventKind
 QUEUED = CaseState.QUEUED
+OPENED = (Kind.CASE_OPENED, Kind.INTERNAL_CASE_OPENED)
 
 _UNITS_MS = {"min": 60_000, "s": 1_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -54,6 +56,11 @@ class Policy:
     standards: tuple[Mapping[str, Any], ...]
     severity: Mapping[str, float]
     second: Mapping[str, Any]
+    thresholds: Mapping[str, int]
+    """By action: at how many strikes it follows."""
+    lapse_ms: int
+    immunity_ms: int
+    remand_ms: int
 
     @staticmethod
     def of(book: Mapping[str, Any]) -> Policy:
@@ -68,6 +75,10 @@ class Policy:
             standards=tuple(book.get("evidence") or ()),
             severity=book["severity"]["actions"],
             second=book.get("second_review") or {},
+            thresholds={action: rule["at"] for rule in book["strikes"]["thresholds"] for action in rule["actions"]},
+            lapse_ms=span_ms(book["strikes"]["lapse"]),
+            immunity_ms=span_ms(book["immunity"]["time"]),
+            remand_ms=span_ms(review.get("remand_time", "14d")),
         )
 
 
@@ -93,6 +104,7 @@ class Life:
     """Kinds that the appellant was asked for and did not give in time."""
     outcome: Outcome | None = None
     closed: int = 0
+    origin: CaseOrigin = CaseOrigin.APPEAL
 
 
 @dataclass
@@ -122,7 +134,11 @@ class History:
         self.on_pods: dict[tuple[str, str], Case] = {}
         self.notices: list[AppellantNotice] = []
         self.orders: list[ReversalOrdered] = []
-        self.confirmed: list[ReversalConfirmed] = []
+        self.undone = Undone()
+        self.forgetting: defaultdict[str, Forgetting] = defaultdict(Forgetting)
+        """By user."""
+        self.looked_at: set[tuple[str, str | None, int]] = set()
+        """Cases without an appeal: (what they follow from, enforcement, its version)."""
         self.answers: defaultdict[str, list[CaseEvent]] = defaultdict(list)
         """Lines by the input that caused them."""
         self.counts: Counter[str] = Counter()
@@ -130,6 +146,8 @@ class History:
     def take_input(self, record: Record, at: int) -> None:
         """One record of an input topic that was written at this time (UTC ms)."""
         self.counts[f"input {type(record).__name__}"] += 1
+        self.undone.take_input(record, at)
+        self.forgetting[record.user_id].take_input(record)  # type: ignore[attr-defined]
         event_id: str = record.event_id  # type: ignore[attr-defined]
         known = self.sent.get(event_id)
         if known is not None:
@@ -148,10 +166,9 @@ class History:
                 self.notices.append(record)
             case ReversalOrdered():
                 self.orders.append(record)
-            case ReversalConfirmed():
-                self.confirmed.append(record)
+                self.undone.take_output(record)
             case _:
-                raise AssertionError(f"{type(record).__name__} is not an output that is read here")
+                self.undone.take_output(record)
 
     def take_case(self, case: Case) -> None:
         """One published form of a case; call in the order of versions."""
@@ -163,18 +180,25 @@ class History:
         self.lines[line.user_id].append(line)
         self.answers[line.cause_id].append(line)
         self.counts[f"line {line.kind}"] += 1
-        if line.kind is Kind.REVIEW_REJECTED:
-            self.counts[f"refusal {line.reason}"] += 1
-        if line.kind is Kind.ENFORCEMENT_CHANGED:
-            self.counts[f"change {line.reason}"] += 1
+        if line.kind in _COUNTED:
+            self.counts[f"{_COUNTED[line.kind]} {line.reason}"] += 1
+        if line.kind is Kind.REVERSAL_ORDERED:
+            self.counts[f"ordered {line.reason or line.saw.get('cause', 'decision')}"] += 1
+        self.undone.take_line(line)
+        cause = self.sent.get(line.cause_id)
+        self.forgetting[line.user_id].take_line(line, None if cause is None else cause.record)
         if line.case_id is None:
             return
-        if line.kind is Kind.CASE_OPENED:
+        if line.kind in OPENED:
             assert line.state is not None
             assert line.case_version is not None
-            self.lives[line.case_id] = Life(
+            life = self.lives[line.case_id] = Life(
                 line.case_id, line.user_id, line.enforcement_id, line.state, line.case_version, line.pod, line.band
             )
+            if line.kind is Kind.INTERNAL_CASE_OPENED:
+                life.origin = CaseOrigin(line.saw["origin"])
+                version = int(line.saw["enforcement_version"])
+                self.looked_at.add((line.saw["because"], line.enforcement_id, version))
         life = self.lives.get(line.case_id)
         if life is None:
             return
@@ -188,6 +212,15 @@ class History:
         began = lines[0].occurred_at if lines else 0
         return "\n".join(_told(line, began, self) for line in lines[-last:])
 
+
+_COUNTED = {
+    Kind.REVIEW_REJECTED: "refusal",
+    Kind.ENFORCEMENT_CHANGED: "change",
+    Kind.ACK_IGNORED: "answer",
+    Kind.DIRECTIVE_FAILED: "answer",
+    Kind.REVERSAL_STALLED: "stalled",
+}
+"""Lines whose reasons are counted, and as what."""
 
 _LETS_GO = frozenset(
     {
@@ -260,6 +293,7 @@ def _told(line: CaseEvent, began: int, history: History) -> str:
 
 _SHOWN = frozenset(
     {"from", "kinds", "supplier", "still_asked", "until", "paused_ms", "first_reviewer", "second_reviewer", "how"}
+    | {"reversal_id", "directive_id", "by", "caused_by", "because", "origin", "attempt", "lesser_action"}
     | {"expected_version", "event", "detail", "claim_dropped", "proposal_dropped", "rank_at"}
 )
 

@@ -11,12 +11,15 @@ from schemas.records import (
     DecisionConfirmed,
     DecisionProposed,
     DecisionReturned,
+    DirectiveResolved,
     EvidenceRequested,
     EvidenceSupplied,
+    ReversalRetried,
 )
-from schemas.vocabulary import CaseEventKind, EvidenceSupplier, Outcome
-from tests.topology.review_history import History, Life, broken, some
-from tests.topology.review_table import CLOSED, DECIDED, QUEUED, TABLE, accepted
+from schemas.vocabulary import CaseEventKind, CaseOrigin, EvidenceSupplier, Outcome
+from tests.topology.review_history import OPENED, History, Life, broken, some
+from tests.topology.review_standing import harder_in
+from tests.topology.review_table import CLOSED, DECIDED, OF_REVERSALS, QUEUED, TABLE, accepted
 
 Kind = CaseEventKind
 MAX_SKEW_MS = 5 * 60_000
@@ -30,6 +33,7 @@ _BY_HOLDER = (
     DecisionReturned,
 )
 
+_BY_OPERATORS = (ReversalRetried, DirectiveResolved)
 _MOVES_POD = (Kind.CASE_REFERRED, Kind.DECISION_DISPUTED, Kind.CASE_ESCALATED, Kind.CASE_REROUTED)
 
 
@@ -44,7 +48,7 @@ def lines_are_numbered_and_chained(h: History, _life: Life | None, line: CaseEve
 
 def states_follow_the_table(h: History, life: Life | None, line: CaseEvent) -> None:
     """Every line about a case leads from its state to one that the domain allows."""
-    if line.kind is Kind.CASE_OPENED:
+    if line.kind in OPENED:
         if life is not None or line.state is not QUEUED:
             raise broken(h, line.user_id, f"{line.case_id} opened as {line.state}, before: {life}")
         return
@@ -88,7 +92,7 @@ def a_case_has_one_holder(h: History, life: Life | None, line: CaseEvent) -> Non
 def only_who_may_act_is_accepted(h: History, life: Life | None, line: CaseEvent) -> None:
     """An accepted event knew the newest version, came in time, and from a holder with a lease who is not excluded."""
     event = accepted(h, line)
-    if event is None:
+    if event is None or isinstance(event, _BY_OPERATORS):
         return
     if life is None:
         raise broken(h, line.user_id, f"{line.kind} accepted for a case that never opened")
@@ -119,7 +123,8 @@ def a_rejection_tells_the_truth(h: History, life: Life | None, line: CaseEvent) 
     if line.kind is not Kind.REVIEW_REJECTED:
         return
     sent = h.sent[line.cause_id].record
-    if isinstance(sent, AppealWithdrawn):
+    erased = line.reason == "subject_erased"  # `review_erasure_promises` looks whether that is so
+    if erased or isinstance(sent, AppealWithdrawn | ReversalRetried | DirectiveResolved):
         return
     if life is None:
         if line.reason != "unknown_case":
@@ -141,13 +146,29 @@ def a_rejection_tells_the_truth(h: History, life: Life | None, line: CaseEvent) 
         "same_pod": getattr(sent, "to_pod", None) == life.pod,
         "nothing_asked": not getattr(sent, "kinds", True),
         "blind_review": seen is not None and seen.second_review is not None and seen.second_review.blind,
-        "outcome_not_supported": getattr(sent, "outcome", None) in (Outcome.MODIFIED, Outcome.REMANDED, Outcome.MOOT)
-        or getattr(sent, "outcome", None) is Outcome.WITHDRAWN,
+        "outcome_not_supported": getattr(sent, "outcome", None) in (Outcome.WITHDRAWN, Outcome.MOOT),
+        "not_lesser": not over and _not_lesser(h, life, sent),
+        "remanded_already": life.origin is CaseOrigin.REMAND or _asked(h, life),
     }.get(str(line.reason), True)
     if not so or (line.reason != "case_closed" and over):
-        raise broken(h, line.user_id, f"rejected for {line.reason}, which is not so: {life}")
+        raise broken(h, line.user_id, f"{sent}\nrejected for {line.reason}, {line.saw}, which is not so: {life}")
     if not over and line.case_version != life.version:
         raise broken(h, line.user_id, f"a rejection changed the version of {life.case_id}")
+
+
+def _not_lesser(h: History, life: Life, sent: object) -> bool:
+    """Whether what a decision would leave is harder in some respect, or no less in any."""
+    lesser = getattr(sent, "lesser", None)
+    filed = h.undone.standing[life.user_id].files[str(life.enforcement_id)]
+    return filed.muddled or (
+        lesser is not None and harder_in(lesser, filed.force, filed.strikes, filed.owed()) is not None
+    )
+
+
+def _asked(h: History, life: Life) -> bool:
+    """Whether the enforcing side has been asked to answer for it, and has not."""
+    open_now = h.undone.open_remands.values()
+    return any((one.line.user_id, one.line.enforcement_id) == (life.user_id, life.enforcement_id) for one in open_now)
 
 
 def a_decision_meets_its_standard(h: History, life: Life | None, line: CaseEvent) -> None:
@@ -237,12 +258,22 @@ def late_and_disputed_cases_are_with_the_lead(h: History, life: Life | None, lin
             raise broken(h, line.user_id, f"{line.kind} took {life.case_id} from {life.pod} to {line.pod}")
 
 
+_AFTER_THE_DECISION = (
+    *OF_REVERSALS,
+    Kind.IMMUNITY_GRANTED,
+    Kind.ENFORCEMENT_REMANDED,
+    Kind.REMAND_ANSWERED,
+    Kind.REMAND_OVERDUE,
+    Kind.CASE_CLOSED,
+    Kind.REVIEW_REJECTED,
+)
+
+
 def a_case_has_one_outcome(h: History, life: Life | None, line: CaseEvent) -> None:
-    """Decided once, and nothing but reversals, rejections and the closing comes after it."""
+    """Decided once, and nothing but reversals, remands, rejections and the closing comes after it."""
     if life is None or life.outcome is None:
         return
-    after = (Kind.REVERSAL_ORDERED, Kind.DIRECTIVE_APPLIED, Kind.DIRECTIVE_FAILED, Kind.REVERSAL_STALLED)
-    if line.kind not in (*after, Kind.REVERSAL_CONFIRMED, Kind.CASE_CLOSED, Kind.REVIEW_REJECTED):
+    if line.kind not in _AFTER_THE_DECISION:
         raise broken(h, line.user_id, f"{line.kind} after {life.case_id} was decided")
     if line.kind is Kind.CASE_CLOSED and life.closed:
         raise broken(h, line.user_id, f"{life.case_id} was closed twice")

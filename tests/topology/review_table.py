@@ -12,9 +12,11 @@ from schemas.records import (
     DecisionConfirmed,
     DecisionProposed,
     DecisionReturned,
+    DirectiveResolved,
     EvidenceRequested,
     EvidenceSupplied,
     Record,
+    ReversalRetried,
 )
 from schemas.vocabulary import CaseEventKind, CaseState
 from tests.topology.review_history import History
@@ -68,6 +70,18 @@ TABLE: dict[CaseEventKind, States] = {
 }
 """State before to the states that may follow, by line; a line that is not here says nothing about states."""
 
+OF_REVERSALS = (
+    Kind.REVERSAL_ORDERED,
+    Kind.DIRECTIVE_SUPERSEDED,
+    Kind.DIRECTIVE_APPLIED,
+    Kind.DIRECTIVE_FAILED,
+    Kind.DIRECTIVE_RESOLVED,
+    Kind.REVERSAL_STALLED,
+    Kind.REVERSAL_RETRIED,
+    Kind.REVERSAL_CONFIRMED,
+)
+"""What the lines of a reversal are, from its order to its end."""
+
 ACCEPTED: dict[type[Record], tuple[CaseEventKind, ...]] = {
     CaseClaimed: (Kind.CASE_CLAIMED, Kind.CLAIM_RENEWED),
     CaseReleased: (Kind.CASE_RELEASED,),
@@ -79,6 +93,8 @@ ACCEPTED: dict[type[Record], tuple[CaseEventKind, ...]] = {
     DecisionProposed: (Kind.DECISION_PROPOSED, Kind.CASE_DECIDED, Kind.DECISION_DISPUTED),
     DecisionConfirmed: (Kind.CASE_DECIDED,),
     DecisionReturned: (Kind.DECISION_RETURNED, Kind.DECISION_DISPUTED),
+    ReversalRetried: (Kind.REVERSAL_RETRIED,),
+    DirectiveResolved: (Kind.DIRECTIVE_RESOLVED,),
 }
 """The one line that says that a reviewer's event was accepted."""
 
@@ -88,4 +104,6 @@ def accepted(h: History, line: CaseEvent) -> Record | None:
     sent = h.sent.get(line.cause_id)
     if sent is None or line.kind not in ACCEPTED.get(type(sent.record), ()):
         return None
-    return sent.record
+    # The decision of one case can end another one too, on what rested on the first.
+    of = getattr(sent.record, "case_id", line.case_id)
+    return sent.record if of == line.case_id else None

@@ -83,7 +83,13 @@ def test_a_flood_of_timers_fires_in_order_across_batches():
     began_mb = _peak_mb()
     watch = Watch(iter(ordered), table)
     driver = Driver(
-        watch.app(), partitions=1, clock=ClockKind.STREAM, batch_records=1_000, batch_timers=3_000, cached_states=2_000
+        watch.app(),
+        partitions=1,
+        clock=ClockKind.STREAM,
+        batch_records=1_000,
+        batch_timers=3_000,
+        timers_window=1_000,
+        cached_states=2_000,
     )
     for name in table:
         driver.send("armed", name, b"arm", at=START_MS)

@@ -1,5 +1,6 @@
 """Rule 7: what cannot be judged becomes a dead letter in the same transaction, and the next record is judged."""
 
+import dataclasses
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from tests.topology.ledger import INPUTS, OUT, add, assert_exactly_once, booked_
 from topology.engine import allowance, deadletter
 from topology.engine.definition import ClockKind
 from topology.engine.errors import Poison, Retriable, TooManyDeadLetters
+from topology.engine.timers import BEFORE_ALL
 from topology.engine.transaction import Step
 
 _KINDS = pytest.mark.parametrize("clock", list(ClockKind), ids=lambda clock: clock.value)
@@ -89,7 +91,52 @@ def test_a_handler_that_raises_leaves_the_state_as_the_events_before_made_it(fau
     assert sorted(booked_ids(driver)) == [1, 2, 4, 6, 10, 11, 12, 13, 14]
     assert len(driver.dead_letters()) == 2
     assert driver.stored_states() == states
-    assert [key for _, key in driver.store.timers(0)[1]] == [b"ann"]
+    assert [key for _, key in driver.store.timers(0, BEFORE_ALL, 9).pairs] == [b"ann"]
+
+
+@pytest.mark.rule(7)
+def test_dead_letters_of_a_batch_are_sealed_in_one_go_before_they_are_sent_and_a_batch_without_any_pays_nothing():
+    calls = []
+
+    def seal(outputs):
+        calls.append(sum(out[0].endswith(".dlq") for out in outputs))
+        for n, out in enumerate(outputs):
+            if out[0].endswith(".dlq"):
+                outputs[n] = (out[0], b"sealed", *out[2:])
+
+    driver = Driver(dataclasses.replace(ledger(), seal=seal), partitions=1)
+    driver.send(INPUTS[0], "ann", add(1, id=1), at=START_MS)
+    driver.run()
+    assert calls == []
+    for n in range(3):
+        driver.send(INPUTS[0], "ann", add(5, fault="poison"), at=START_MS + 1 + n)
+        driver.send(INPUTS[0], "bob", add(n + 1, id=10 + n), at=START_MS + 1 + n)
+    driver.run()
+    assert sum(calls) == 3
+    assert {dead.value for dead in driver.dead_letters()} == {b"sealed"}
+    assert sorted(booked_ids(driver)) == [1, 10, 11, 12]
+
+
+@pytest.mark.rule(7)
+def test_sealing_that_cannot_be_done_now_makes_the_batch_wait_and_nothing_is_sent_unsealed():
+    failures = 2
+
+    def seal(outputs):
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise Retriable("no keys now")
+        for n, out in enumerate(outputs):
+            if out[0].endswith(".dlq"):
+                outputs[n] = (out[0], b"sealed", *out[2:])
+
+    driver = Driver(dataclasses.replace(ledger(), seal=seal), partitions=1)
+    driver.send(INPUTS[0], "ann", add(5, fault="poison"), at=START_MS)
+    driver.send(INPUTS[0], "bob", add(3, id=2), at=START_MS + 1)
+    driver.run()
+    assert failures == 0
+    assert [dead.value for dead in driver.dead_letters()] == [b"sealed"]
+    assert booked_ids(driver) == [2]
 
 
 @pytest.mark.rule(7)

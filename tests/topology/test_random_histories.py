@@ -38,9 +38,10 @@ class History(RuleBasedStateMachine):
         pipelined=st.booleans(),
         batch_records=st.sampled_from([1, 3, 50]),
         cached_states=st.sampled_from([1, 1_000]),
+        timers_window=st.sampled_from([1, 1_000]),
         shuffle=st.none() | st.integers(0, 99),
     )
-    def begin(self, static, pipelined, batch_records, cached_states, shuffle):
+    def begin(self, static, pipelined, batch_records, cached_states, timers_window, shuffle):
         self.driver = Driver(
             ledger(),
             partitions=3,
@@ -50,6 +51,7 @@ class History(RuleBasedStateMachine):
             pipelined=pipelined,
             batch_records=batch_records,
             cached_states=cached_states,
+            timers_window=timers_window,
             restore_records=5,
             renewals_in_a_row=1_000,
             dead_letters_in_a_row=10_000,
@@ -110,6 +112,11 @@ class History(RuleBasedStateMachine):
     def flush(self):
         self.driver.store.flush()
 
+    @rule(part=st.sampled_from(["dossiers", "timers", "index"]))
+    def evict_a_part(self, part):
+        for partition in range(3):
+            getattr(self.driver.store, f"lose_{part}")(partition)
+
     @rule()
     def remember(self):
         self.snapshot = self.driver.store.snapshot()
@@ -130,7 +137,10 @@ class History(RuleBasedStateMachine):
     def break_reads(self, call):
         self.driver.faults.fail(call, timed_out)
 
-    @rule(call=st.sampled_from(["store.read", "store.apply", "store.timers"]), lost_answer=st.booleans())
+    @rule(
+        call=st.sampled_from(["store.read", "store.apply", "store.timers", "store.checkpoints"]),
+        lost_answer=st.booleans(),
+    )
     def break_store(self, call, lost_answer):
         self.driver.faults.fail(call, store_down, lost_answer=lost_answer)
 

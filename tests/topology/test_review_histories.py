@@ -4,12 +4,13 @@ The real engine runs on its in-memory twin; a checker that reads nothing but the
 (`review_checker`). `HISTORIES=5000 make histories` runs as many more as one likes.
 """
 
-from tests.topology.histories import CHUNK, run
+from tests.topology.histories import run
 from tests.topology.review_tally import Tally
 
-_HISTORIES = 500
-_FURTHER = 8
-"""Chunks more, while something has not been reached: what hypothesis draws depends on which modules are loaded."""
+_HISTORIES = 300
+_CHUNK = 100
+_FURTHER = 12
+"""So many chunks more, while something is not reached: what hypothesis draws depends on which modules are loaded."""
 
 
 def test_random_histories_keep_every_promise_and_go_everywhere():
@@ -18,6 +19,6 @@ def test_random_histories_keep_every_promise_and_go_everywhere():
     run(_HISTORIES, tally, derandomize=True)
     for start in range(_FURTHER):
         if tally.unreached():
-            run(CHUNK, tally, start=start)
+            run(_CHUNK, tally, start=start)
 
     assert tally.unreached() == []

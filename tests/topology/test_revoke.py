@@ -62,8 +62,9 @@ def test_a_revoke_waits_for_the_transaction_in_flight(call):
     assert_exactly_once(driver, sent)
 
 
+@pytest.mark.rule(1)
 @pytest.mark.rule(6)
-@pytest.mark.parametrize("call", ["flush", "send_offsets_to_transaction"])
+@pytest.mark.parametrize("call", ["begin_transaction", "send_offsets_to_transaction", "flush"])
 def test_past_the_deadline_partitions_are_given_up_and_the_generation_fences_the_transaction(call):
     driver = _pipelined(revoke_s=0.05)
     sent = fill(driver)
@@ -85,7 +86,7 @@ def test_past_the_deadline_partitions_are_given_up_and_the_generation_fences_the
 @pytest.mark.rule(6)
 @pytest.mark.rule(4)
 def test_a_commit_that_outlives_the_deadline_is_waited_for_by_the_next_owner():
-    driver = _pipelined(revoke_s=0.05)
+    driver = _pipelined(revoke_s=0.05, commit_s=60.0)
     sent = fill(driver)
     with _held(driver, "commit_transaction") as let_go:
         driver.start("1")

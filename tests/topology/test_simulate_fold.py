@@ -54,7 +54,7 @@ def something_new(step, user, at):
     n, what = step["n"], step["what"]
     enforcement_id, appeal_id = EnforcementId(f"{user}-e-{step['e']}"), f"{user}-a-{step['a']}"
     if what == "fee":
-        taken = b.euros("-1" if n == 3 else f"{n}.5")  # a negative amount makes a handler raise
+        taken = b.euros("-1" if n == 3 else f"{n}.5")  # a negative amount is no input that can be judged
         effects = [b.an_effect(EffectKind.MONEY_TAKEN, amount=taken)]
         return b.an_enforcement(
             at=at, action=Action.FEE, amount=taken, effects=effects, strikes=n, enforcement_id=enforcement_id
@@ -167,13 +167,18 @@ def recorded_by(driver):
     return recorded
 
 
+def keyed_by_itself(topic):
+    """Whether the records of a topic are keyed by what they are about, not by its user."""
+    return topic.startswith("cases.") or topic == "reversals.stalled"
+
+
 def folded(recorded, app=None):
-    """Records by topic and partition (of cases: by key), as the engine writes them, and dead letters by reason."""
+    """Records by topic and partition (or key) as the engine writes them, and dead letters by reason."""
     app, out = app or the_app(), defaultdict(list)
 
     def sink(partition, _key, emitted, now):
         for topic, name, record in emitted:
-            where = name.encode() if topic.startswith("cases.") else partition
+            where = name.encode() if keyed_by_itself(topic) else partition
             out[topic, where].append((name.encode(), app.encode(topic, record)[1], now))
 
     fold = OfflineFold(app, sink)
@@ -187,7 +192,7 @@ def engine(driver, outputs=tuple(topic.name for topic in REGISTER.topics if topi
     out = defaultdict(list)
     for topic in outputs:
         for r in driver.read(topic):
-            where = r.key if topic.startswith("cases.") else r.partition
+            where = r.key if keyed_by_itself(topic) else r.partition
             out[topic, where].append((r.key, r.value, r.timestamp))
     reasons = Counter(dict(r.headers)[deadletter.REASON].decode() for r in driver.dead_letters())
     return dict(out), dict(reasons)
@@ -228,7 +233,7 @@ def test_a_long_history_with_every_kind_of_fault_gives_the_records_of_the_real_e
     found = folded(recorded_by(driver))
     assert found == engine(driver)
     out, reasons = found
-    assert reasons.keys() >= {"null_key", "undecodable_key", "key_mismatch", "null_value", "handler_raised"}
+    assert reasons.keys() >= {"null_key", "undecodable_key", "key_mismatch", "null_value", "impossible_input"}
     assert reasons.keys() >= {"implausible_time"}
     allowed = REGISTER.by_name["case.events"].allowed
     lines = [value for (topic, _), rows in out.items() if topic == "case.events" for _, value, _ in rows]

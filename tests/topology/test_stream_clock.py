@@ -51,6 +51,7 @@ def _check(driver, sent):
     events=st.lists(_event, max_size=60),
     batch_records=st.sampled_from([1, 2, 3, 7, 100]),
     batch_timers=st.sampled_from([1, 2, 3, 1_000]),
+    timers_window=st.sampled_from([1, 2, 1_000]),
     shuffle=st.none() | st.integers(0, 1_000),
     cached_states=st.sampled_from([1, 1_000]),
     buffered_records=st.sampled_from([4, 1_000]),
@@ -59,7 +60,7 @@ def _check(driver, sent):
 )
 @_TRIES
 def test_bytes_do_not_depend_on_batches_crashes_flushes_or_arrival(
-    events, batch_records, batch_timers, shuffle, cached_states, buffered_records, crashes, flushes
+    events, batch_records, batch_timers, timers_window, shuffle, cached_states, buffered_records, crashes, flushes
 ):
     driver = Driver(
         ledger(),
@@ -67,6 +68,7 @@ def test_bytes_do_not_depend_on_batches_crashes_flushes_or_arrival(
         shuffle=shuffle,
         batch_records=batch_records,
         batch_timers=batch_timers,
+        timers_window=timers_window,
         cached_states=cached_states,
         buffered_records=buffered_records,
         **_STREAM,

@@ -50,8 +50,9 @@ def test_timers_fire_in_the_order_in_which_they_are_due():
     ],
     ids=["none", "restart", "flush", "flush and restart", "rebalance", "neighbour", "abort", "crash 6", "crash 7"],
 )
-def test_timers_survive(trouble):
-    driver = Driver(ledger(), cached_states=1)
+@pytest.mark.parametrize("timers_window", [1, 10_000], ids=["few in memory", "all in memory"])
+def test_timers_survive(trouble, timers_window):
+    driver = Driver(ledger(), cached_states=1, timers_window=timers_window)
     sent = fill(driver, wait=_MINUTE_MS)
     driver.run()
 
@@ -80,8 +81,9 @@ def test_a_state_that_is_changed_takes_its_timer_along():
     assert [(at - START_MS) // _MINUTE_MS for _, at in fired(driver)] == [1, 10]
 
 
-def test_more_timers_than_a_batch_takes_fire_in_several_batches():
-    driver = Driver(ledger(), partitions=1, batch_timers=7)
+@pytest.mark.parametrize("timers_window", [3, 10_000])
+def test_more_timers_than_a_batch_takes_fire_in_several_batches(timers_window):
+    driver = Driver(ledger(), partitions=1, batch_timers=7, timers_window=timers_window)
     sent = fill(driver, 200, keys=50, wait=_MINUTE_MS)
     driver.run()
     driver.advance(600 * _MINUTE_MS)

@@ -46,3 +46,7 @@ class TestMemoryStore(StoreContract):
     @pytest.fixture
     def store(self):
         return MemoryStore()
+
+    @pytest.fixture
+    def lose(self):
+        return lambda store, partition, part: getattr(store, f"lose_{part}")(partition)

@@ -1,5 +1,6 @@
 """Random lives as the audit tells them: the lines, the inputs by topic, and the dossier's word on the end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import yaml
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from processors.fold import TOPIC_OF, handle
 from processors.rulebook import Rulebook
-from schemas.records import CaseEvent, InputRecord, TimerFired
+from schemas.records import CaseEvent, InputRecord, RemedyOrdered, TimerFired
 from tests.unit import test_random_histories as histories
 from tests.unit.builders import HOUR, PACKAGED_RULEBOOK, RULEBOOK, T0, USER, Life, a_rulebook
 from topology.audit.lines import Head, Place, Placed
@@ -42,11 +43,11 @@ class Audited:
     life: Life = field(default_factory=Life)
     inputs: list[list[Input]] = field(default_factory=lambda: [[], [], [], []])
 
-    def fold(self, event: InputRecord | TimerFired, at: int, sent_at: int | None = None) -> None:
+    def fold(self, event: InputRecord | TimerFired | RemedyOrdered, at: int, sent_at: int | None = None) -> None:
         """Fold at a time; the record was sent then too, or earlier."""
         self.life.now = at
         handle(self.life.dossier, event, self.life)
-        if not isinstance(event, TimerFired):
+        if not isinstance(event, TimerFired | RemedyOrdered):
             topic = TOPIC_OF[type(event)]
             place = Place(TOPICS[topic], 0, len(self.inputs[topic]))
             self.inputs[topic].append(Input(place, event, at if sent_at is None else sent_at))
@@ -57,14 +58,24 @@ class Audited:
         return Head(dossier.seq, dossier.head.hex() or None)
 
 
-def lived(taken: list[histories.Step], books: list[Rulebook] | None = None, audited: Audited | None = None) -> Audited:
-    """The life of these steps, under one rulebook after the other in equal parts; some records wait hours for it."""
+def lived(
+    taken: list[histories.Step],
+    books: list[Rulebook] | None = None,
+    audited: Audited | None = None,
+    before: Callable[[Life, histories.Step, int], None] | None = None,
+) -> Audited:
+    """The life of these steps, under one rulebook after the other in equal parts; some records wait hours for it.
+
+    `before` is called with life, step and time before each step.
+    """
     audited = audited or Audited()
     at = T0
     for number, step in enumerate(taken):
         at += step.wait
         if books:
             audited.life.rulebook = books[number * len(books) // len(taken)]
+        if before is not None:
+            before(audited.life, step, at)
         event = histories._MAKERS[step.what](step, audited.life, at)
         for _ in range(1 + step.twice if event is not None else 0):
             audited.fold(event, at, at - step.n * HOUR)

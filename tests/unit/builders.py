@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,9 @@ import yaml
 from processors import ids
 from processors.dossier import Dossier
 from processors.fold import encode_dossier, handle, new_dossier
+from processors.on_file import Enforcement
 from processors.open_case import OpenCase
+from processors.references import NOTHING, References, Seen
 from processors.rulebook import Rulebook
 from schemas.records import (
     AppealId,
@@ -31,6 +34,7 @@ from schemas.records import (
     DecisionReturned,
     Detector,
     DirectiveAcked,
+    DirectiveResolved,
     Effect,
     EnforcementAmended,
     EnforcementId,
@@ -40,12 +44,16 @@ from schemas.records import (
     EvidenceRequested,
     EvidenceSupplied,
     InputRecord,
+    LegalHoldPlaced,
+    LegalHoldReleased,
     Millis,
     Money,
     Record,
     ReversalConfirmed,
     ReversalOrdered,
+    ReversalRetried,
     ReviewerId,
+    SubjectErasureRequested,
     Target,
     TimerFired,
     UserId,
@@ -297,6 +305,61 @@ def an_ack(
     )
 
 
+def a_retry(order: ReversalOrdered, at: int, **change: Any) -> ReversalRetried:
+    """An operator has the reversal sent again."""
+    return ReversalRetried(
+        **{
+            "event_id": fresh("ev-retry"),
+            "user_id": USER,
+            "reversal_id": order.reversal_id,
+            "actor": "ops-1",
+            "occurred_at": at,
+            "reason": "the system is back",
+            **change,
+        }
+    )
+
+
+def a_resolution(order: ReversalOrdered, at: int, position: int = 0, **change: Any) -> DirectiveResolved:
+    """An operator vouches for a directive."""
+    return DirectiveResolved(
+        **{
+            "event_id": fresh("ev-resolved"),
+            "user_id": USER,
+            "reversal_id": order.reversal_id,
+            "directive_id": order.directives[position].directive_id,
+            "actor": "ops-1",
+            "occurred_at": at,
+            "reason": "done by hand, ticket 7",
+            **change,
+        }
+    )
+
+
+def an_erasure(at: int = T0 + DAY, **change: Any) -> SubjectErasureRequested:
+    """The user, or somebody for them, asks to be forgotten."""
+    return SubjectErasureRequested(
+        **{
+            "event_id": fresh("ev-erasure"),
+            "user_id": USER,
+            "occurred_at": Millis(at),
+            "actor": "dpo-1",
+            "reason": "ticket 8",
+            **change,
+        }
+    )
+
+
+def a_legal_hold(at: int = T0 + HOUR, hold_id: str = "h-1", **change: Any) -> LegalHoldPlaced:
+    base = {"event_id": fresh("ev-hold"), "user_id": USER, "hold_id": hold_id, "occurred_at": Millis(at)}
+    return LegalHoldPlaced(**{**base, "actor": "legal-1", "reason": "a court asks", **change})
+
+
+def a_hold_release(at: int = T0 + 2 * DAY, hold_id: str = "h-1", **change: Any) -> LegalHoldReleased:
+    base = {"event_id": fresh("ev-hold-over"), "user_id": USER, "hold_id": hold_id, "occurred_at": Millis(at)}
+    return LegalHoldReleased(**{**base, "actor": "legal-1", "reason": "the court is done", **change})
+
+
 def all_but_the_audit(dossier: Dossier) -> bytes:
     """The dossier as it is stored, without its counts of lines and inputs: what a harmless input must leave alone."""
     same = copy.copy(dossier)
@@ -325,11 +388,33 @@ class Life:
     out: list[Emission] = field(default_factory=list)
     allowance: int | None = None
     """What `spend` gives of each name a day, whatever limit it is asked with; none: the limit."""
+    counted: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """What the handlers counted, by name and labels."""
     spent: dict[tuple[str, int], int] = field(default_factory=dict)
     """Units by name and day since 1970."""
+    references: References | None = None
+    """What the reference tables say; none: nothing."""
+    trace: str = ""
+    terms: set[bytes] = field(default_factory=set)
+    """The index, as the dossier's changes have left it."""
+
+    def index(self, term: bytes) -> None:
+        self.terms.add(term)
+
+    def timed(self, name: str) -> None:
+        pass
+
+    def unindex(self, term: bytes) -> None:
+        self.terms.discard(term)
+
+    def look(self, e: Enforcement) -> Seen:
+        return NOTHING if self.references is None else self.references.look(e, self.now)
 
     def emit(self, topic: str, key: str, record: Record | None) -> None:
         self.out.append(Emission(topic, key, record))
+
+    def count(self, name: str, by: float = 1, **labels: str) -> None:
+        self.counted[(name, *labels.values())] += by
 
     def spend(self, name: str, limit: int) -> bool:
         account = name, self.now // DAY

@@ -37,7 +37,8 @@ def check_balance(life: Life, appeal_ids: set[str]) -> None:
 
 def check_cases(life: Life) -> None:
     """Each opened case is decided at most once, and the pods' topics hold the newest state of exactly the others."""
-    opened = [line.case_id for line in life.lines(CaseEventKind.CASE_OPENED)]
+    kinds = (CaseEventKind.CASE_OPENED, CaseEventKind.INTERNAL_CASE_OPENED)
+    opened = [line.case_id for line in life.lines() if line.kind in kinds]
     decided = [line.case_id for line in life.lines(CaseEventKind.CASE_DECIDED)]
     assert len(set(opened)) == len(opened)
     assert len(set(decided)) == len(decided)
@@ -87,10 +88,26 @@ def _hash(line: CaseEvent) -> str:
 
 
 def check_reversals(life: Life) -> None:
-    """One order for each overturned case, at most one confirmation, and money of an effect under one key only."""
-    overturned = [line.case_id for line in life.lines(CaseEventKind.CASE_DECIDED) if line.outcome is Outcome.OVERTURNED]
-    first = [order.case_id for order in life.orders() if order.attempt == 1]
-    assert first == overturned
+    """One order for each decision and each consequence, one confirmation at most, and one amount under each key."""
+    undone = (Outcome.OVERTURNED, Outcome.MODIFIED)
+    decided = {line.case_id for line in life.lines(CaseEventKind.CASE_DECIDED) if line.outcome in undone}
+    judged = life.lines(CaseEventKind.CONSEQUENCE_JUDGED)
+    fallen = {line.saw["reversal_id"] for line in judged if "reversal_id" in line.saw}
+    first = [order for order in life.orders() if order.attempt == 1]
+    without_case = [order.reversal_id for order in first if order.case_id == order.reversal_id]
+    with_case = [order.case_id for order in first if order.case_id != order.reversal_id]
+    assert len(first) == len({order.reversal_id for order in first})
+    assert len(with_case) == len(set(with_case))
+    assert set(with_case) == decided
+    assert set(without_case) <= fallen <= {order.reversal_id for order in first}
+    versions = [(o.enforcement_id, o.enforcement_version) for o in first if o.outcome is Outcome.OVERTURNED]
+    assert len(versions) == len(set(versions)), "a version was undone twice"
+    revisions = [d.revision for order in life.orders() for d in order.directives[:1]]
+    assert revisions == sorted(set(revisions))
+    assert {e.key for e in life.out if e.topic == "reversals.stalled"} <= {order.reversal_id for order in first}
+    stalled = {key for key, running in life.dossier.reversals.items() if running.stalled}
+    shown = {e.key: e.record for e in life.out if e.topic == "reversals.stalled"}
+    assert {key for key, record in shown.items() if record is not None} == stalled
     confirmed = [c.reversal_id for c in life.confirmations()]
     assert len(set(confirmed)) == len(confirmed)
     assert len(life.lines(CaseEventKind.REVERSAL_CONFIRMED)) == len(confirmed)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processors.fold import TOPIC_OF, decode_dossier, encode_dossier, handle
 from processors.growth import FULL_ENFORCEMENTS
-from schemas.records import CaseEvent, EnforcementId, InputRecord, Millis, TimerFired
+from schemas.records import CaseEvent, EnforcementId, InputRecord, Millis, RemedyOrdered, ReviewerId, TimerFired
 from schemas.vocabulary import AckStatus, Action, CaseEventKind
 from tests.unit.audits import BOOKS, OTHER_BOOK, Audited, at_random, lived, many_lines, steps
 from tests.unit.builders import (
@@ -17,21 +17,27 @@ from tests.unit.builders import (
     HOUR,
     MINUTE,
     PACKAGED_RULEBOOK,
+    PACKAGED_SECTIONS,
     RULEBOOK,
     T0,
     USER,
     Life,
     a_claim,
     a_decision,
+    a_hold_release,
+    a_legal_hold,
     a_profile,
+    a_rulebook,
     a_withdrawal,
     all_but_the_audit,
     an_ack,
     an_appeal,
     an_effect,
     an_enforcement,
+    an_erasure,
     euros,
 )
+from tests.unit.checkers import check_audit
 from topology.audit.replay import Input, Outcome, replay
 from topology.rulebooks import RulebookNotKept
 
@@ -58,7 +64,12 @@ def test_every_life_comes_out_identical_when_it_is_folded_again(taken: Any) -> N
 @given(
     taken=steps,
     books=st.sampled_from(
-        [[RULEBOOK, OTHER_BOOK], [OTHER_BOOK, PACKAGED_RULEBOOK], [OTHER_BOOK, RULEBOOK, PACKAGED_RULEBOOK, OTHER_BOOK]]
+        [
+            [RULEBOOK, OTHER_BOOK],
+            [OTHER_BOOK, PACKAGED_RULEBOOK],
+            [OTHER_BOOK, RULEBOOK, PACKAGED_RULEBOOK, OTHER_BOOK],
+            [RULEBOOK, OTHER_BOOK, RULEBOOK, OTHER_BOOK, RULEBOOK, OTHER_BOOK],
+        ]
     ),
 )
 @settings(max_examples=300, deadline=None)
@@ -67,6 +78,75 @@ def test_life_comes_out_identical_when_the_rulebook_changed_in_the_middle(taken:
     outcome = again(audited)
     assert outcome.difference is None
     assert outcome.rulebooks == len({line.rulebook_digest for line in audited.life.lines()})
+
+
+class _Remedied(Audited):
+    """Now and then a remedy reaches an enforcement of the user, or one that is not there."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self._chance = chance
+
+    def fold(self, event: InputRecord | TimerFired | RemedyOrdered, at: int, sent_at: int | None = None) -> None:
+        super().fold(event, at, sent_at)
+        on_file = self.life.dossier.enforcements
+        if on_file and self._chance.random() < 0.4:
+            reached = self._chance.choice(list(on_file))
+            version = on_file[reached].version - (self._chance.random() < 0.1)
+            super().fold(RemedyOrdered(USER, Millis(at), "m-1", reached, version, "paul,quinn", ReviewerId("olga")), at)
+
+
+@given(taken=steps, chance=at_random)
+@settings(max_examples=300, deadline=None)
+def test_life_that_remedies_reached_comes_out_identical(taken: Any, chance: random.Random) -> None:
+    audited = lived(taken, [PACKAGED_RULEBOOK, OTHER_BOOK], audited=_Remedied(chance))
+    outcome = again(audited)
+    assert outcome.difference is None
+    assert outcome.lines == len(audited.life.lines())
+
+
+class _Forgotten(Audited):
+    """At some moments holds are placed and released, and the user is erased; everything else goes on."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self._chance = chance
+
+    def fold(self, event: InputRecord | TimerFired | RemedyOrdered, at: int, sent_at: int | None = None) -> None:
+        super().fold(event, at, sent_at)
+        if self._chance.random() < 0.15:
+            hold_id = self._chance.choice(["h-1", "h-2"])
+            made = [an_erasure(at), a_legal_hold(at, hold_id), a_hold_release(at, hold_id)]
+            super().fold(self._chance.choice(made), at)
+
+
+@given(taken=steps, chance=at_random)
+@settings(max_examples=300, deadline=None)
+def test_life_in_which_the_user_was_erased_comes_out_identical(taken: Any, chance: random.Random) -> None:
+    audited = lived(taken, [PACKAGED_RULEBOOK, OTHER_BOOK], audited=_Forgotten(chance))
+    outcome = again(audited)
+    assert outcome.difference is None
+    assert outcome.lines == len(audited.life.lines())
+    check_audit(audited.life)
+
+
+def test_remedy_s_line_that_does_not_say_who_approved_it_cannot_be_folded_again() -> None:
+    audited = Audited()
+    audited.fold(an_enforcement(), T0)
+    audited.fold(
+        RemedyOrdered(USER, Millis(T0 + HOUR), "m-1", EnforcementId("e-1"), 1, "paul,quinn", ReviewerId("olga")),
+        T0 + HOUR,
+    )
+    lines = audited.life.lines()
+    assert again(audited).difference is None
+    assert lines[0].saw["approved_by"] == "paul,quinn"
+    for name in ("approved_by", "proposed_by", "remedy_id", "version"):
+        silent = {key: value for key, value in lines[0].saw.items() if key != name}
+        difference = again(audited, [msgspec.structs.replace(lines[0], saw=silent), *lines[1:]]).difference
+        assert difference is not None
+        assert "approved_by" in difference.text
+    other = {**lines[0].saw, "approved_by": "paul,rosa"}
+    assert again(audited, [msgspec.structs.replace(lines[0], saw=other), *lines[1:]]).difference is not None
 
 
 @given(audited=many_lines, at=at_random, name=st.sampled_from(CaseEvent.__struct_fields__))
@@ -202,6 +282,65 @@ def test_timer_that_writes_no_line_does_not_hold_back_the_clock_of_what_comes_af
     audited.fold(an_appeal(T0 + 20 * DAY, "a-7", enforcement_id=EnforcementId("f-0")), last)
     assert audited.life.kinds()[-1] is CaseEventKind.APPEAL_REFUSED
     assert again(audited).difference is None
+
+
+def test_timer_that_another_rulebook_had_set_is_fired_again_when_that_rulebook_left_no_line() -> None:
+    """A clock that warns earlier came into force, and what the dossier was looked at for then wrote no line."""
+    audited = Audited()
+    audited.fold(an_enforcement(), T0)
+    audited.fold(an_appeal(), T0 + HOUR)
+    audited.fold(TimerFired(USER, Millis(T0 + 175 * HOUR)), T0 + 175 * HOUR)
+    audited.life.rulebook = OTHER_BOOK
+    silent_from, due = len(audited.life.lines()), audited.life.dossier.due
+    audited.fold(TimerFired(USER, Millis(T0 + 176 * HOUR)), T0 + 176 * HOUR)
+    assert len(audited.life.lines()) == silent_from
+    assert due is not None
+    assert audited.life.dossier.due is not None
+    assert audited.life.dossier.due < T0 + 177 * HOUR < due
+    audited.fold(TimerFired(USER, Millis(T0 + 177 * HOUR)), T0 + 177 * HOUR)
+    assert audited.life.kinds()[silent_from:] == [CaseEventKind.BAND_RAISED]
+    outcome = again(audited)
+    assert (outcome.difference, outcome.lines) == (None, len(audited.life.lines()))
+
+
+def test_timer_s_line_that_says_it_fired_too_early_differs() -> None:
+    audited = decided_life(2)
+    audited.fold(TimerFired(USER, Millis(T0 + 175 * HOUR)), T0 + 175 * HOUR)
+    lines = audited.life.lines()
+    assert again(audited).difference is None
+    early = [
+        msgspec.structs.replace(line, occurred_at=Millis(T0 + 2 * HOUR)) if line.cause_id.startswith("timer:") else line
+        for line in lines
+    ]
+    difference = again(audited, early).difference
+    assert difference is not None
+    assert difference.text == "nothing writes this line again"
+
+
+def filed_by_one_rulebook_and_not_by_the_other(*, told: bool) -> Outcome:
+    """Old enforcements are filed away while nothing writes a line, and then the time to appeal becomes longer."""
+    intake = PACKAGED_SECTIONS["intake"]
+    short, long = (a_rulebook(intake={**intake, "appeal_window": window}) for window in ("184d", "400d"))
+    audited = Audited(Life(short))
+    audited.fold(an_enforcement(), T0)
+    audited.fold(an_appeal(), T0 + HOUR)
+    for number in range(FULL_ENFORCEMENTS + 40):
+        at = T0 + 2 * HOUR + number * 3 * DAY
+        audited.fold(an_enforcement(at, enforcement_id=EnforcementId(f"f-{number}")), at)
+    last = T0 + 330 * DAY
+    if told:  # a line by the rulebook that filed them
+        audited.fold(an_appeal(last - DAY, "a-2", enforcement_id=EnforcementId("f-90")), last)
+    audited.life.rulebook = long
+    audited.fold(an_appeal(last, "a-3", enforcement_id=EnforcementId("f-0")), last + 1)
+    books = {book.digest: book for book in (short, long)}
+    return replay(USER, audited.life.lines(), audited.inputs, books.__getitem__)
+
+
+def test_replay_says_so_where_the_record_does_not_tell_which_rulebook_a_silent_input_was_folded_by() -> None:
+    outcome = filed_by_one_rulebook_and_not_by_the_other(told=False)
+    assert outcome.difference is not None
+    assert "not decidable from the record: enforcement.events[0]@" in outcome.difference.text
+    assert filed_by_one_rulebook_and_not_by_the_other(told=True).difference is None
 
 
 def test_record_whose_sender_has_a_fast_clock_sets_off_no_timer() -> None:

@@ -52,7 +52,13 @@ def test_life_of_a_case_has_no_line_of_the_users_other_cases() -> None:
     life = two_cases()
     told = lines_about("a-1", life.lines())
     assert told == lines_about(case_of("a-1"), life.lines())
-    assert kinds(told) == [Kind.CASE_OPENED, Kind.CASE_CLAIMED, Kind.CASE_DECIDED, Kind.REVERSAL_ORDERED]
+    assert kinds(told) == [
+        Kind.CASE_OPENED,
+        Kind.CASE_CLAIMED,
+        Kind.CASE_DECIDED,
+        Kind.REVERSAL_ORDERED,
+        Kind.IMMUNITY_GRANTED,
+    ]
     assert kinds(lines_about("a-2", life.lines())) == [Kind.CASE_OPENED]
 
 

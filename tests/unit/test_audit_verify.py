@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.chain import hash_of
+from schemas.chain import hash_of
 from schemas.records import CaseEvent
 from tests.unit.audits import Audited, at_random, lived, many_lines, placed, steps
 from tests.unit.builders import USER, Life, decided

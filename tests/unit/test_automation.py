@@ -52,7 +52,12 @@ def met_by(*rules: dict[str, Any], appeal: dict[str, Any] | None = None, **secti
 
 def test_granted_appeal_is_opened_decided_by_the_rule_and_reversed_at_once() -> None:
     life = met_by(granting())
-    assert life.kinds() == [CaseEventKind.CASE_OPENED, CaseEventKind.CASE_DECIDED, CaseEventKind.REVERSAL_ORDERED]
+    assert life.kinds() == [
+        CaseEventKind.CASE_OPENED,
+        CaseEventKind.CASE_DECIDED,
+        CaseEventKind.REVERSAL_ORDERED,
+        CaseEventKind.IMMUNITY_GRANTED,
+    ]
     line = life.lines()[1]
     assert (line.actor, line.outcome, line.state) == ("rule:wrong detector", Outcome.OVERTURNED, CaseState.DECIDED)
     assert (line.saw["how"], line.saw["because"], line.saw["reviewer"]) == (

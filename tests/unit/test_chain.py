@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.chain import canonical, hash_of, seal
+from schemas.chain import canonical, hash_of, seal
 from schemas.codec import Codec
 from schemas.records import CaseEvent, EnforcementId, Millis, ReviewerId, UserId
 from schemas.vocabulary import Band, CaseEventKind, CaseState, Outcome

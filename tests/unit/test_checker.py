@@ -36,11 +36,10 @@ def notice(name: str, kind: NoticeKind, appeal_id: str) -> r.AppellantNotice:
     )
 
 
-def order(attempt: int = 1, key: str = "d-1") -> r.ReversalOrdered:
+def order(attempt: int = 1, key: str = "d-1", **directive: Any) -> r.ReversalOrdered:
     target = r.Target(kind=TargetKind.ACCOUNT, id="u-1")
-    directive = r.Directive(
-        directive_id="d-1", system="s", operation=Operation.RESTORE, target=target, effect_id="e", idempotency_key=key
-    )
+    base: dict[str, Any] = {"directive_id": "d-1", "system": "s", "operation": Operation.RESTORE, "target": target}
+    base |= {"effect_id": "e", "idempotency_key": key, "revision": attempt}
     return r.ReversalOrdered(
         reversal_id="rev-1",
         user_id=USER,
@@ -51,8 +50,13 @@ def order(attempt: int = 1, key: str = "d-1") -> r.ReversalOrdered:
         attempt=attempt,
         outcome=Outcome.OVERTURNED,
         strikes_expunged=0,
-        directives=[directive],
+        directives=[r.Directive(**(base | directive))],
     )
+
+
+def stall(reversal_id: str) -> r.ReversalStalled:
+    about = {"reversal_id": reversal_id, "user_id": USER, "case_id": "c-1", "enforcement_id": "e-1"}
+    return r.ReversalStalled(**about, reason="deadline", stalled_at=1, attempt=1, directives=[])
 
 
 def confirmation() -> r.ReversalConfirmed:
@@ -66,9 +70,11 @@ def confirmation() -> r.ReversalConfirmed:
     )
 
 
+OF_REVERSAL = {"reversal_id": "rev-1", "directive_id": "d-1"}
 SHOWN = msgspec.structs.replace(
     builders.after(builders.an_enforcement(), builders.an_appeal()).published()[0], case_id="c-3"
 )
+INTERNAL = msgspec.structs.replace(SHOWN, case_id="c-9")
 CLOSED = msgspec.structs.replace(SHOWN, case_id="c-1")
 
 
@@ -87,9 +93,9 @@ def a_world() -> tuple[Sent, Arrived]:
             of_case(1, Kind.CASE_OPENED, CLOSED),
             of_case(2, Kind.CASE_CLAIMED, CLOSED),
             of_case(3, Kind.CASE_DECIDED, CLOSED, outcome=Outcome.OVERTURNED),
-            line(4, Kind.REVERSAL_ORDERED, case_id="c-1", appeal_id="a-1"),
-            line(5, Kind.DIRECTIVE_APPLIED, case_id="c-1", reason=AckStatus.APPLIED, saw={"directive_id": "d-1"}),
-            line(6, Kind.REVERSAL_CONFIRMED, case_id="c-1", appeal_id="a-1"),
+            line(4, Kind.REVERSAL_ORDERED, case_id="c-1", appeal_id="a-1", saw={"attempt": "1"}),
+            line(5, Kind.DIRECTIVE_APPLIED, case_id="c-1", reason=AckStatus.APPLIED, saw=OF_REVERSAL),
+            line(6, Kind.REVERSAL_CONFIRMED, case_id="c-1", appeal_id="a-1", saw=OF_REVERSAL),
             of_case(7, Kind.CASE_OPENED, SHOWN, appeal_id="a-3"),
             line(8, Kind.APPEAL_PARKED, appeal_id="a-2"),
         ],
@@ -206,8 +212,62 @@ BREAKS: dict[str, tuple[Callable[[Arrived], object], set[str]]] = {
     # reversals
     "no order for an overturned case": (lambda a: a.orders.clear(), {"reversal_lost", "confirmation"}),
     "an order for a case that was upheld": (rewritten(2, outcome=Outcome.UPHELD), {"reversal_unfounded"}),
-    "an order twice": (lambda a: a.orders.append(order()), {"order_attempts"}),
+    "an order twice": (lambda a: a.orders.append(order()), {"order_attempts", "revision"}),
     "an order under another key": (lambda a: a.orders.append(order(2, "d-2")), {"order_changed"}),
+    "an order with an older revision": (lambda a: a.orders.append(order(2, revision=1)), {"revision"}),
+    "a directive that takes nobody's place": (
+        lambda a: a.orders.append(order(2, "d-2", directive_id="d-2")),
+        {"directive_from_nowhere", "confirmation"},
+    ),
+    "a superseded directive without the other one": (
+        lambda a: a.lines.append(line(9, Kind.DIRECTIVE_SUPERSEDED, saw=OF_REVERSAL | {"by": "d-2"})),
+        {"successor_lost", "confirmation"},
+    ),
+    "a consequence that nobody orders": (
+        lambda a: a.lines.append(line(9, Kind.CONSEQUENCE_JUDGED, saw={"reversal_id": "rev-2"})),
+        {"reversal_lost"},
+    ),
+    "a version undone twice": (
+        lambda a: (
+            a.lines.append(line(9, Kind.CONSEQUENCE_JUDGED, saw={"reversal_id": "rev-2"})),
+            a.orders.append(msgspec.structs.replace(order(revision=2), reversal_id="rev-2", case_id="rev-2")),
+            a.confirmations.append(msgspec.structs.replace(confirmation(), reversal_id="rev-2")),
+        ),
+        {"version_undone_twice"},
+    ),
+    "a directive that is applied twice": (again(4), {"directive_applied_twice", "answer_doubled"}),
+    # stalls, immunities, remands
+    "a stall that nobody is told of": (
+        lambda a: a.lines.insert(4, line(5, Kind.REVERSAL_STALLED, reason="deadline", saw=OF_REVERSAL)),
+        {"stall_records", "seq_doubled", "line_doubled"},
+    ),
+    "a stalled reversal that is not shown": (
+        lambda a: (
+            a.lines.append(line(9, Kind.REVERSAL_STALLED, reason="deadline", saw={"reversal_id": "rev-9"})),
+            a.stalls.append(stall("rev-9")),
+        ),
+        {"stall_not_shown"},
+    ),
+    "a confirmed reversal that is shown as stalled": (
+        lambda a: a.stalled.update({"rev-1": stall("rev-1")}),
+        {"stall_unfounded"},
+    ),
+    "an immunity without its record": (
+        lambda a: a.lines.append(line(9, Kind.IMMUNITY_GRANTED, saw=OF_REVERSAL)),
+        {"immunity_records"},
+    ),
+    "a remand without its record": (
+        lambda a: a.lines.append(line(9, Kind.ENFORCEMENT_REMANDED, case_id="c-1")),
+        {"remand_records"},
+    ),
+    "a remand answered that was none": (
+        lambda a: a.lines.append(line(9, Kind.REMAND_ANSWERED, case_id="c-1")),
+        {"remand_ended_twice"},
+    ),
+    "a case without an appeal of which nobody is told": (
+        lambda a: a.lines.append(of_case(9, Kind.INTERNAL_CASE_OPENED, INTERNAL, appeal_id="internal")),
+        {"open_case_on_no_pod", "notice_lost"},
+    ),
     "no confirmation though all is applied": (lambda a: a.confirmations.clear(), {"confirmation"}),
     "confirmed twice": (lambda a: a.confirmations.append(confirmation()), {"confirmation"}),
     "confirmed before all is applied": (

@@ -9,7 +9,7 @@ from topology.demo.balance import Facts, Line, balance
 
 
 def facts() -> Facts:
-    """Seven appeals of every fate, three cases, three directives of two reversals, one broken record; all even."""
+    """Seven appeals of every fate, three cases, four directives of two reversals, one broken record; all even."""
     return Facts(
         records_sent=20,
         records_on_topics=20,
@@ -21,11 +21,14 @@ def facts() -> Facts:
         cases=Counter(["c1", "c2", "c3"]),
         decided=Counter(["c1", "c2"]),
         open=Counter(["c3"]),
-        directives={"d1": "r1", "d2": "r1", "d3": "r2"},
+        directives={"d0": "r1", "d1": "r1", "d2": "r1", "d3": "r2"},
         applied=Counter(["d1", "d2"]),
+        superseded=Counter(["d0"]),
         in_hand={"d3"},
-        reversals={"r1", "r2"},
+        reversals={"r1": "u1", "r2": "u2"},
         confirmed=Counter(["r1"]),
+        struck={"u1", "u2", "u3"},
+        amiss={"u2": "what its reversal has still to undo"},
         broken_sent={("appeal.events", 0, 7)},
         dead_letters=Counter([("appeal.events", 0, 7)]),
     )
@@ -46,6 +49,13 @@ def test_parked_counts_only_appeals_that_still_wait():
         "parked": 1,
         "withdrawn before opening": 1,
     }
+
+
+def test_records_that_a_person_at_the_desk_wrote_are_no_strays():
+    found = facts()
+    found.records_on_topics += 2
+    found.records_by_hand = 2
+    assert line_of(found, "records sent").even
 
 
 def lost_record(f: Facts) -> None:
@@ -100,6 +110,22 @@ def reversal_never_confirmed(f: Facts) -> None:
     del f.confirmed["r1"]
 
 
+def directive_superseded_and_applied(f: Facts) -> None:
+    f.applied["d0"] += 1
+
+
+def superseded_directive_forgotten(f: Facts) -> None:
+    f.superseded.clear()
+
+
+def user_left_as_nobody_wanted(f: Facts) -> None:
+    f.amiss["u1"] = "restricts account/u1/account_status: nothing, not [('ban', '', 0)]"
+
+
+def user_undone_who_was_never_struck(f: Facts) -> None:
+    f.amiss["u9"] = "money e-1/EUR: 3.00, not nothing"
+
+
 def broken_record_swallowed(f: Facts) -> None:
     f.dead_letters.clear()
 
@@ -128,6 +154,9 @@ def dead_letter_written_twice(f: Facts) -> None:
         (directive_that_was_never_ordered, "directives ordered", "1 stray, e.g. d9"),
         (reversal_confirmed_too_early, "reversals ordered", "1 doubled, e.g. r2"),
         (reversal_never_confirmed, "reversals ordered", "1 lost, e.g. r1"),
+        (directive_superseded_and_applied, "directives ordered", "1 doubled, e.g. d0"),
+        (user_left_as_nobody_wanted, "users struck", "1 amiss, e.g. u1 restricts account"),
+        (user_undone_who_was_never_struck, "users struck", "1 amiss, e.g. u9 money"),
         (broken_record_swallowed, "broken records sent", "1 lost, e.g. appeal.events[0]@7"),
         (good_record_made_a_dead_letter, "broken records sent", "1 stray, e.g. review.events[1]@3"),
         (dead_letter_written_twice, "broken records sent", "1 doubled, e.g. appeal.events[0]@7"),
@@ -139,6 +168,16 @@ def test_imbalance_is_found_in_its_line_and_in_no_other(damage: Callable[[Facts]
     uneven = [line for line in balance(found) if not line.even]
     assert [line.whole for line in uneven] == [whole]
     assert word in " ".join(uneven[0].faults)
+
+
+def test_superseded_directive_that_nobody_counts_is_lost_and_its_reversal_not_over():
+    found = facts()
+    superseded_directive_forgotten(found)
+    assert {line.whole for line in balance(found) if not line.even} == {"directives ordered", "reversals ordered"}
+
+
+def test_user_whose_reversal_is_under_way_is_not_judged_yet():
+    assert line_of(facts(), "users struck").parts == {"as if what was overturned had never been": 2, "being undone": 1}
 
 
 def test_one_lost_and_one_doubled_do_not_cancel_out():

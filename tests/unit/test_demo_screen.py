@@ -1,6 +1,7 @@
 """The demo's screen: fits the terminal it is given, and tells the essentials in each."""
 
 import io
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from processors.fold import handle, new_dossier
-from schemas.records import UserId
+from schemas.records import MisfireSuspected, UserId
+from schemas.vocabulary import MisfireBaseline, MisfireKind
 from tests.unit.builders import RULEBOOK, T0, a_profile, an_appeal, an_enforcement
 from topology.appeals import AppealsContext
-from topology.demo import screen
+from topology.demo import rates, report, screen
 from topology.demo.outbox import Ledger
 from topology.demo.reading import Arrived
 from topology.demo.scene import Scene
@@ -25,7 +27,7 @@ PODS = load_register().pods
 
 def some_emissions() -> list[tuple[str, str, Any]]:
     """What the real fold publishes for one appeal."""
-    ctx = AppealsContext(RULEBOOK)
+    ctx = AppealsContext(RULEBOOK, None)
     ctx.now = T0
     dossier = new_dossier(UserId("u-1"))
     for event in (a_profile(), an_enforcement(), an_appeal()):
@@ -92,3 +94,35 @@ def test_line_tells_the_same_in_one_line(scene):
     assert "cases 1 (1 open)" in told
     assert "dead letters 1" in told
     assert "\n" not in told
+
+
+@pytest.mark.parametrize(("width", "height"), [(100, 40), (72, 24)])
+def test_misfire_is_shown_and_reported_with_its_delay(scene, width, height):
+    assert "not found in this time" in "\n".join(report.suspected(scene))
+    alert = MisfireSuspected(
+        alert_id="m-1",
+        kind=MisfireKind.APPEAL_RATE,
+        detector=rates.MISFIRE,
+        raised_at=T0,
+        baseline_of=MisfireBaseline.PREDECESSOR,
+        predecessor="4.2.0",
+        baseline=0.1,
+        rate=0.3,
+        n=120,
+        hits=36,
+        statistic=40.0,
+        threshold=6.9,
+        since=T0,
+        until=T0,
+        issued_from=T0,
+        issued_until=T0,
+    )
+    for offset in range(2):  # told twice, shown once
+        arrived = Arrived(topic="misfire.alerts", partition=0, offset=offset, key="d", record=alert, headers={})
+        scene.view.receive(arrived)
+    lines = picture(scene, width, height)
+    assert len(lines) <= height
+    assert sum("image-match" in line for line in lines) == 1
+    [told] = report.suspected(scene)[1:]
+    assert re.search(r"image-match 4.3.0: 30% of 120 appealed against, expected at most 10%, -?[\d.]+ s after", told)
+    assert "misfires 4.3.0" in screen.line(scene)

@@ -6,24 +6,26 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
 from processors import codec, deciding, refusal
-from processors.dossier import Counts, Dossier, Immunity, Order, Parked, Reversal, Tally
+from processors.dossier import Counts, Dossier, Erasing, Parked, Stage, Tally
 from processors.errors import DossierUnreadableError, ImpossibleInputError, UnknownRecordError
 from processors.fold import HANDLERS, TOPIC_OF, decode_dossier, encode_dossier, handle, new_dossier, next_due
-from processors.on_file import Enforcement, Exhibit, FiledEffect, Lift, Profile, Sum
+from processors.on_file import Enforcement, Exhibit, FiledEffect, FiledLesser, Lift, Profile, Sum
 from processors.open_case import Decided, Lease, Note, OpenCase, Part, Proposed, Request, Waiting
+from processors.undoing import Held, Immunity, Order, Remand, Reversal
 from schemas.records import (
-    INPUT_RECORDS,
     AppealId,
     CaseId,
     EnforcementId,
+    InputRecord,
     Millis,
     Record,
+    RemedyOrdered,
     ReviewerId,
     TimerFired,
     UserId,
@@ -35,8 +37,10 @@ from schemas.vocabulary import (
     Automation,
     Band,
     CaseEventKind,
+    CaseOrigin,
     CaseState,
     Category,
+    DirectiveState,
     DismissalReason,
     EffectKind,
     EvidenceKind,
@@ -45,6 +49,7 @@ from schemas.vocabulary import (
     Operation,
     Outcome,
     RefusalReason,
+    ReversalCause,
     SellerTier,
     TargetKind,
 )
@@ -69,12 +74,14 @@ from tests.unit.builders import (
 from topology.topics import load_register
 
 GOLDEN = Path(__file__).with_name("golden_dossier.hex")
+FORMAT_1 = Path(__file__).with_name("golden_dossier_format_1.hex")
+"""As it was stored before directives had states, and reversals causes."""
 UNCHAINED = Path(__file__).with_name("golden_dossier_unchained.hex")
 """As it was stored before lines were chained and inputs counted."""
 
 
 def test_every_input_and_the_timer_have_a_handler_and_nothing_else_has() -> None:
-    assert set(HANDLERS) == {*INPUT_RECORDS, TimerFired}
+    assert set(HANDLERS) == {*get_args(InputRecord), RemedyOrdered, TimerFired}
 
 
 def test_record_without_a_handler_is_a_defect() -> None:
@@ -86,7 +93,7 @@ def test_tables_over_closed_lists_are_total() -> None:
     assert set(refusal.REDRESS_OF_REFUSAL) == set(RefusalReason) - {RefusalReason.UNKNOWN}
     assert set(RULEBOOK.tables.severity) == set(Action) - {Action.UNKNOWN}
     assert set(RULEBOOK.tables.band_starts) == set(Band) - {Band.UNKNOWN}
-    assert set(RULEBOOK.tables.vulnerability) == set(AppealFlag) - {AppealFlag.UNKNOWN}
+    assert set(RULEBOOK.tables.vulnerability) == set(AppealFlag) - {AppealFlag.UNKNOWN, AppealFlag.AGAINST_IMMUNITY}
     assert Outcome.UNKNOWN not in deciding.REVIEWERS_OUTCOMES
 
 
@@ -110,7 +117,8 @@ def test_closed_case_is_kept_short() -> None:
 def everything() -> Dossier:
     """A dossier in which every field of every part has a value of its own."""
     euros = Sum(Decimal("12.3400"), "EUR")
-    exhibit = Exhibit("x-1", EvidenceKind.VIDEO, "s3://x-1", "00ff", EvidenceSupplier.SPECIALIST)
+    lesser = FiledLesser(Action.FEE, Millis(T0 + 2), ["DE"], euros, 1)
+    exhibit = Exhibit("x-1", EvidenceKind.VIDEO, "s3://x-1", "00ff", EvidenceSupplier.SPECIALIST, "AXgt")
     return Dossier(
         user_id=USER,
         seq=7,
@@ -155,6 +163,7 @@ def everything() -> Dossier:
                 appealable=False,
                 appeal_until=Millis(T0 + 3),
                 barred=[ReviewerId("r-1")],
+                decided_by=ReviewerId("r-1"),
                 lift=Lift(Millis(T0 + 4), True, euros),
                 returned={"f-1": euros},
                 reversed_version=1,
@@ -162,6 +171,9 @@ def everything() -> Dossier:
                 moot=True,
                 case_id=CaseId("c-1"),
                 filed=True,
+                lesser=lesser,
+                reversal_id="v-1",
+                against="v-9",
             )
         },
         parked=[Parked(Millis(T0 + 6), an_appeal(event_id="ev-1"))],
@@ -188,7 +200,7 @@ def everything() -> Dossier:
                 digest="00",
                 grounds=[AppealGround.NOT_MINE],
                 flags=[AppealFlag.MINOR],
-                notes=[Note(AppealId("a-1"), Millis(T0), "s3://a-1", "ff")],
+                notes=[Note(AppealId("a-1"), Millis(T0), "s3://a-1", "ff", "AXgu")],
                 evidence=[exhibit],
                 changed=True,
                 excluded=[ReviewerId("r-1")],
@@ -227,6 +239,8 @@ def everything() -> Dossier:
                     ["x-1"],
                     DismissalReason.ABUSIVE,
                     "other rule",
+                    lesser,
+                    "s3://guidance",
                 ),
                 triggers=["severity"],
                 second_since=Millis(T0 + 16),
@@ -235,6 +249,8 @@ def everything() -> Dossier:
                 guidance_ref="s3://guidance",
                 disputed=True,
                 escalated=True,
+                origin=CaseOrigin.CASCADE,
+                overflowed_from="payments",
             )
         },
         decided={CaseId("c-0"): Decided(AppealId("a-0"), Outcome.OVERTURNED, 4, "ev-3", confirmed=True)},
@@ -253,15 +269,43 @@ def everything() -> Dossier:
                 ordered_at=Millis(T0),
                 language="de",
                 strikes=1,
-                orders=[Order("o-1", "ledger", Operation.REPAY, "f-1", {"k": "v"}, euros, True, True, "ev-4")],
+                orders=[
+                    Order(
+                        "o-1",
+                        "ledger",
+                        Operation.REPAY,
+                        "f-1",
+                        {"k": "v"},
+                        euros,
+                        DirectiveState.APPLIED,
+                        "ev-4",
+                        EffectKind.MONEY_TAKEN,
+                        1,
+                        "o-0",
+                        [Held(Action.SUSPENSION, "DE", Millis(T0 + 30), EnforcementId("e-3"))],
+                        "no such account",
+                    )
+                ],
                 attempt=2,
+                tries=3,
                 retry_at=Millis(T0 + 7),
-                stalled=True,
+                deadline=Millis(T0 + 8),
+                stalled="deadline",
+                stalled_at=Millis(T0 + 6),
+                outcome=Outcome.MODIFIED,
+                cause=ReversalCause.CASCADE,
+                caused_by="v-0",
+                remedy_id="m-1",
+                last_command="ev-5",
             )
         },
-        immunities=[Immunity("l-1", "h", "fees")],
+        immunities=[Immunity("l-1", "h", "fees", "d", Millis(T0), Millis(T0 + 40), "v-2")],
+        remands={EnforcementId("e-3"): Remand(CaseId("c-3"), AppealId("a-3"), 1, Millis(T0 + 50))},
         tallies={"d": Tally(1, 2)},
         counts=Counts(1, 2, 3, 4, 5, 6, 7),
+        traces={CaseId("c-1"): "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+        holds={"h-1": True},
+        erasing=Erasing(Stage.HELD, Millis(T0 + 60), "ev-6"),
     )
 
 
@@ -297,9 +341,59 @@ def test_bytes_of_a_dossier_are_golden() -> None:
     assert encode_dossier(everything()) == golden
 
 
+def as_format_1_had_it() -> Dossier:
+    """`everything()` without what format 1 did not know."""
+    older = everything()
+    for e in older.enforcements.values():
+        e.lesser = e.reversal_id = e.against = e.decided_by = None
+    for case in older.cases.values():
+        case.origin = CaseOrigin.APPEAL
+        case.overflowed_from = ""
+        if case.proposal is not None:
+            case.proposal = msgspec.structs.replace(case.proposal, lesser=None, guidance_ref=None)
+    for running in older.reversals.values():
+        item = running.orders[0]
+        running.orders = [
+            Order(*(getattr(item, name) for name in Order.__struct_fields__[:6]), item.stage, item.last_ack)
+        ]
+        running.tries, running.deadline, running.stalled, running.stalled_at = 1, None, True, None
+        running.outcome, running.cause = Outcome.OVERTURNED, ReversalCause.DECISION
+        running.caused_by, running.remedy_id, running.last_command = None, None, ""
+    for kept in (*older.enforcements.values(), *older.cases.values()):
+        kept.evidence = [msgspec.structs.replace(exhibit, sealed=None) for exhibit in kept.evidence]
+    for case in older.cases.values():
+        case.notes = [msgspec.structs.replace(note, sealed=None) for note in case.notes]
+    older.holds, older.erasing = {}, None
+    older.immunities = [Immunity("l-1", "h", "fees")]
+    older.remands = {}
+    older.traces = {}
+    return older
+
+
+def test_dossier_of_format_1_is_read_and_its_directives_have_states() -> None:
+    assert decode_dossier(bytes.fromhex(FORMAT_1.read_text(encoding="ascii"))) == as_format_1_had_it()
+
+
+@pytest.mark.parametrize(
+    ("done_and_failed", "stage"),
+    [
+        ([False, False], DirectiveState.SENT),
+        ([False, True], DirectiveState.FAILED_PERMANENT),
+        ([True, False], DirectiveState.APPLIED),
+    ],
+)
+def test_directive_that_format_1_kept_as_two_booleans_has_its_state(
+    done_and_failed: list[bool], stage: DirectiveState
+) -> None:
+    plain = msgspec.msgpack.decode(bytes.fromhex(FORMAT_1.read_text(encoding="ascii"))[1:])
+    plain["r"]["v-1"]["d"][0][6:8] = done_and_failed
+    dossier = decode_dossier(b"\x01" + msgspec.msgpack.encode(plain))
+    assert dossier.reversals["v-1"].orders[0].stage is stage
+
+
 def test_dossier_stored_before_lines_were_chained_is_read_and_its_chain_begins_with_the_next_line() -> None:
     life = Life(dossier=decode_dossier(bytes.fromhex(UNCHAINED.read_text(encoding="ascii"))), now=T0)
-    before = everything()
+    before = as_format_1_had_it()
     before.head, before.folded = b"", []
     assert life.dossier == before
     life.send(a_claim(T0, appeal_id="a-7"))
@@ -310,9 +404,9 @@ def test_dossier_stored_before_lines_were_chained_is_read_and_its_chain_begins_w
 
 
 def test_inputs_are_counted_by_topic_in_the_order_of_the_register() -> None:
-    for place, topic in enumerate(load_register().inputs):
+    for place, topic in enumerate(load_register().user_inputs):
         assert {kind for kind in TOPIC_OF if TOPIC_OF[kind] == place} == topic.allowed
-    assert set(TOPIC_OF) == set(INPUT_RECORDS)
+    assert set(TOPIC_OF) == set(get_args(InputRecord))
 
 
 def test_line_tells_how_many_inputs_of_each_topic_came_before_it_its_cause_included() -> None:

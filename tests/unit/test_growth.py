@@ -77,6 +77,36 @@ def test_enforcements_are_bounded_and_those_with_a_case_stay() -> None:
     assert len(encode_dossier(life.dossier)) < 500_000
 
 
+def test_a_ban_is_not_forgotten_over_thousands_of_newer_enforcements() -> None:
+    """It must still hold after any of the others is overturned."""
+    account = Target(kind=TargetKind.ACCOUNT, id="u-1", content_hash=None)
+    life = after(an_enforcement(action=Action.BAN, target=account, enforcement_id=EnforcementId("the-ban")))
+    start = T0 + 365 * DAY
+    for number in range(2 * MAX_ENFORCEMENTS):
+        key = EnforcementId(f"e-{number}")
+        life.send(an_enforcement(at=start + number, enforcement_id=key, target=listing(number)))
+    life.send(an_appeal(at=life.now, enforcement_id=key))
+    life.send(a_claim(life.now))
+    life.send(a_decision(life.now))
+    assert "the-ban" in [s.enforcement_id for s in life.orders()[-1].directives[0].surviving]
+    assert len(life.dossier.enforcements) < MAX_ENFORCEMENTS + 32
+
+
+def test_what_can_be_appealed_is_kept_before_what_is_past_it_and_strikes_before_what_has_none() -> None:
+    life = Life()
+    for number in range(MAX_ENFORCEMENTS):
+        key = EnforcementId(f"old-{number}")
+        strikes = number % 2
+        life.send(an_enforcement(at=T0 + number, enforcement_id=key, target=listing(number), strikes=strikes))
+    start = T0 + 365 * DAY
+    for number in range(MAX_ENFORCEMENTS // 2 - 64):
+        key = EnforcementId(f"new-{number}")
+        life.send(an_enforcement(at=start + number, enforcement_id=key, target=listing(number)))
+    kept = {str(key) for key in life.dossier.enforcements}
+    assert {f"new-{n}" for n in range(MAX_ENFORCEMENTS // 2 - 64)} <= kept
+    assert {f"old-{n}" for n in range(1, MAX_ENFORCEMENTS, 2)} - kept == set()
+
+
 def test_answered_appeals_are_bounded() -> None:
     life = after(*(an_appeal(appeal_id=f"a-{n}", appellant_id=UserId("x")) for n in range(2 * MAX_ANSWERED)))
     assert len(life.dossier.answered) == MAX_ANSWERED

@@ -2,11 +2,14 @@
 
 import uuid
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processors import ids
 from schemas.records import AppealId, CaseId
+
+pytestmark = pytest.mark.rule(8)
 
 
 @given(name=st.text())

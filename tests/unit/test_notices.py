@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from processors.fold import handle
 from processors.growth import MAX_NOTES
+from processors.reversal import Because, reverse
 from processors.rulebook import Rulebook
-from schemas.records import AppellantNotice, EnforcementId, UserId
-from schemas.vocabulary import Action, DismissalReason, EvidenceKind, NoticeKind, Outcome
+from schemas.records import AppellantNotice, EnforcementId, Lesser, UserId
+from schemas.vocabulary import Action, DismissalReason, EvidenceKind, NoticeKind, Outcome, ReversalCause
 from tests.unit.builders import (
     DAY,
     HOUR,
@@ -34,11 +35,13 @@ from tests.unit.builders import (
     an_amendment,
     an_appeal,
     an_enforcement,
+    an_erasure,
     an_evidence_request,
     decided,
     some_evidence,
 )
 from tests.unit.lives import LOOKED_AT, T1, claimed, opened
+from tests.unit.test_cascade import caused, overturned, strike
 from tests.unit.test_random_histories import _MAKERS, Step, _steps
 
 PAGE = Path(__file__).parents[2] / "docs" / "notices.md"
@@ -92,7 +95,9 @@ def check_notice(life: Life, notice: AppellantNotice) -> None:
     assert [redress.value for redress in notice.redress] == row.redress, notice.template
     e = None if notice.enforcement_id is None else life.dossier.enforcements.get(notice.enforcement_id)
     told = (notice.action, notice.policy, notice.policy_version, notice.statement_of_reasons_id)
-    if e is None:
+    if notice.template == "case.erased":
+        assert all(told), "it was on file then"
+    elif e is None:
         assert told == (None, None, None, None)
     elif e.filed:
         assert told == (e.action, None, None, None)
@@ -157,6 +162,19 @@ def granted() -> Life:
     return after(an_enforcement(), an_appeal(), rulebook=a_rulebook(automation=[rule]))
 
 
+def overdue_remand() -> Life:
+    life = ended(Outcome.REMANDED, guidance_ref="s3://guidance/1")
+    life.wait_until(life.now + RULEBOOK.tables.remand_ms)
+    return life
+
+
+def remedied() -> Life:
+    life = after(an_enforcement())
+    because = Because(ReversalCause.REMEDY, "v-1", remedy_id="m-1")
+    reverse(life.dossier, EnforcementId("e-1"), because, life, "remedy:m-1:e-1")
+    return life
+
+
 LIVES: dict[str, Callable[[], Life]] = {
     "appeal.received": lambda: after(an_appeal()),
     "appeal.case_opened": opened,
@@ -178,7 +196,15 @@ LIVES: dict[str, Callable[[], Life]] = {
     "case.decided.overturned": granted,
     "case.decided.dismissed": lambda: ended(Outcome.DISMISSED, dismissal=DismissalReason.ABUSIVE),
     "case.decided.withdrawn": lambda: after(an_enforcement(), an_appeal(), a_withdrawal()),
+    "appeal.erased": lambda: after(an_appeal(), an_erasure()),
+    "case.erased": lambda: after(an_enforcement(), an_appeal(), an_erasure()),
     "case.decided.moot": lambda: after(an_enforcement(), an_appeal(), a_lift()),
+    "case.decided.modified": lambda: ended(Outcome.MODIFIED, lesser=Lesser(action=Action.WARNING)),
+    "case.decided.remanded": lambda: ended(Outcome.REMANDED, guidance_ref="s3://guidance/1"),
+    "case.reexamined.cascade": lambda: overturned(strike(1), caused("hold", "s-1", Action.PAYOUT_HOLD)),
+    "case.reexamined.remand": overdue_remand,
+    "reversal.ordered.cascade": lambda: overturned(strike(1), strike(2), caused("ban", "s-2"), which="s-2"),
+    "reversal.ordered.remedy": remedied,
     "reversal.confirmed": confirmed,
 }
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.dossier import Counts, Immunity, Tally
+from processors.dossier import Counts, Tally
 from processors.priority import NAMES, band_of
+from processors.undoing import Immunity
 from schemas.records import Case, Component, Millis, Money, Target
 from schemas.vocabulary import (
     Action,
@@ -183,7 +184,10 @@ def test_values_and_contributions_are_rounded_so_that_no_last_bit_decides() -> N
 
 def test_overturn_leaves_an_immunity_and_a_tally_behind() -> None:
     life = decided(target=Target(kind=TargetKind.LISTING, id="l-1", content_hash="h"))
-    assert life.dossier.immunities == [Immunity("l-1", "h", "counterfeit")]
+    [immunity] = life.dossier.immunities
+    assert (immunity.target_id, immunity.content_hash, immunity.policy) == ("l-1", "h", "counterfeit")
+    assert (immunity.detector, immunity.since) == ("fake-finder", life.now)
+    assert immunity.until == life.now + RULEBOOK.tables.immunity_ms
     assert life.dossier.tallies == {"fake-finder": Tally(1, 1)}
 
 

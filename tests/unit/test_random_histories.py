@@ -14,6 +14,7 @@ from schemas.records import (
     DirectiveAcked,
     EnforcementId,
     InputRecord,
+    Lesser,
     Millis,
     Target,
     TimerFired,
@@ -33,6 +34,8 @@ from tests.unit.builders import (
     a_lift,
     a_profile,
     a_release,
+    a_resolution,
+    a_retry,
     a_withdrawal,
     all_but_the_audit,
     an_ack,
@@ -64,7 +67,8 @@ Made = InputRecord | TimerFired | None
 
 
 def _issue(s: Step, _life: Life, at: int) -> Made:
-    return an_enforcement(at=at, enforcement_id=EnforcementId(f"e-{s.e}"), **_CONTENTS[s.n])
+    cause = EnforcementId(f"e-{1 + s.a % 3}") if s.a % 2 else None  # it may come later, or rest on this one in turn
+    return an_enforcement(at=at, enforcement_id=EnforcementId(f"e-{s.e}"), caused_by=cause, **_CONTENTS[s.n])
 
 
 def _amend(s: Step, life: Life, at: int) -> Made:
@@ -104,14 +108,23 @@ def _review(s: Step, life: Life, at: int) -> Made:
         return a_claim(at, version=version, **about)
     if s.n == 3 and s.e == 2:
         return a_release(at, version=version, **about)
+    if s.n == 0 and s.r == 2:
+        return a_decision(at, Outcome.REMANDED, version=version, guidance_ref="s3://guidance/1", **about)
     outcome = [Outcome.UPHELD, Outcome.OVERTURNED, Outcome.OVERTURNED, Outcome.MODIFIED][s.n]
-    return a_decision(at, outcome, version=version, **about)
+    lesser = Lesser(action=Action.WARNING) if outcome is Outcome.MODIFIED and s.r == 1 else None
+    return a_decision(at, outcome, version=version, lesser=lesser, **about)
 
 
 def _ack(s: Step, life: Life, at: int) -> Made:
     orders = [order for order in life.orders() if order.directives]
     status = [AckStatus.APPLIED, AckStatus.FAILED_RETRYABLE, AckStatus.FAILED_PERMANENT, AckStatus.APPLIED][s.n]
-    return an_ack(orders[-s.a % len(orders)], 0, status, occurred_at=Millis(at)) if orders else None
+    if not orders:
+        return None
+    order = orders[-s.a % len(orders)]
+    if s.e == 3 and s.r == 2:
+        make = a_retry if s.n % 2 else a_resolution
+        return make(order, at)
+    return an_ack(order, s.a % len(order.directives), status, occurred_at=Millis(at))
 
 
 _MAKERS: dict[str, Callable[[Step, Life, int], Made]] = {
@@ -141,7 +154,7 @@ _steps = st.lists(_step, min_size=10, max_size=70)
 
 _CONTENTS: list[dict[str, Any]] = [
     {"effects": [], "action": Action.WARNING, "strikes": 1},
-    {"ends_at": Millis(T0 + 5 * DAY)},
+    {"ends_at": Millis(T0 + 5 * DAY), "strikes": 2},
     {"effects": [an_effect(EffectKind.MONEY_TAKEN, amount=euros("40"))], "action": Action.FEE, "policy": "fees"},
     {"target": Target(kind=TargetKind.LISTING, id="l-1"), "ground": Ground.DECISION_GROUND_ILLEGAL_CONTENT},
 ]

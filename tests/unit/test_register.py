@@ -50,6 +50,13 @@ def test_partitions_given_on_the_command_line_change_the_co_partitioned_topics_t
         (lambda by, raw: by["appeal.events"].update(records=["AppealSubmited"]), "AppealSubmited"),
         (lambda by, raw: by["appeal.events"].update(records=[]), "must name its record types"),
         (lambda by, raw: by["appeal.events"].update(ownr="x"), "ownr"),
+        (lambda by, raw: by["cases.legal"].pop("compacted_within"), "`compacted_within` belongs to compacted topics"),
+        (
+            lambda by, raw: by["case.events"].update(compacted_within=24),
+            "`compacted_within` belongs to compacted topics",
+        ),
+        (lambda by, raw: by["case.events"].pop("erasure"), "`erasure` belongs to topics with personal data"),
+        (lambda by, raw: by["rulebooks"].update(erasure="stays"), "`erasure` belongs to topics with personal data"),
         (lambda by, raw: raw["topics"].remove(by["appeal.events.dlq"]), "no dead-letter topic for: appeal.events"),
         (lambda by, raw: raw["topics"].append(by["case.events"]), "named twice: case.events"),
         (lambda by, raw: raw["topics"].remove(by["dossiers.changelog"]), "exactly one topic must be the changelog"),
@@ -58,6 +65,14 @@ def test_partitions_given_on_the_command_line_change_the_co_partitioned_topics_t
 def test_a_register_that_would_corrupt_results_is_refused_with_the_reason(change, told):
     with pytest.raises(Misconfigured, match=told):
         load_register(text=a_register(change))
+
+
+def test_what_was_replaced_in_a_compacted_topic_is_gone_in_time():
+    by = load_register().by_name
+    assert by["subject.keys"].config["max.compaction.lag.ms"] == "3600000"
+    assert by["subject.keys"].config["delete.retention.ms"] == by["dossiers.changelog"].config["delete.retention.ms"]
+    assert by["cases.legal"].config["max.compaction.lag.ms"] == "86400000"
+    assert "max.compaction.lag.ms" not in by["rulebooks"].config
 
 
 def test_a_register_that_is_no_yaml_is_refused_in_one_message():

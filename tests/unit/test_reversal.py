@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.directives import OPERATIONS
 from processors.errors import UnknownSymbolError
 from processors.ids import uuid5
-from processors.reversal import OPERATIONS
 from schemas.records import EnforcementId, InputRecord, Money, ReversalOrdered, Target
 from schemas.vocabulary import AckStatus, Action, CaseEventKind, EffectKind, NoticeKind, Operation, Outcome, TargetKind
 from tests.unit.builders import (
@@ -122,9 +122,9 @@ def test_directive_sent_again_looks_at_the_survivors_afresh() -> None:
 
 
 def test_money_goes_back_exactly() -> None:
-    life = decided(effects=[an_effect(TAKEN, amount=euros("1234567890123.4567"))])
+    life = decided(effects=[an_effect(TAKEN, amount=euros("1234567890123.45"))])
     amount = order_of(life).directives[0].amount
-    assert amount == Money(value=Decimal("1234567890123.4567"), currency="EUR")
+    assert amount == Money(value=Decimal("1234567890123.45"), currency="EUR")
 
 
 def test_amount_of_the_enforcement_stands_in_for_an_effect_without_one() -> None:
@@ -245,8 +245,9 @@ def test_mild_action_without_effects_is_confirmed_at_once() -> None:
     life = decided(action=Action.WARNING, effects=[], strikes=1)
     assert (order_of(life).directives, order_of(life).strikes_expunged) == ([], 1)
     assert len(life.confirmations()) == 1
-    assert life.kinds()[-3:] == [
+    assert life.kinds()[-4:] == [
         CaseEventKind.REVERSAL_ORDERED,
+        CaseEventKind.IMMUNITY_GRANTED,
         CaseEventKind.REVERSAL_CONFIRMED,
         CaseEventKind.CASE_CLOSED,
     ]

@@ -1,18 +1,22 @@
 """The first valid review event wins; every other one is one line with its reason and changes nothing."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from processors.arbiter import MAX_SKEW_MS
 from processors.deciding import REVIEWERS_OUTCOMES
 from processors.errors import UnknownSymbolError
+from processors.open_case import OpenCase
 from processors.reasons import ReviewRefusal
 from processors.rulebook import Rulebook
-from schemas.records import InputRecord
+from schemas.records import CaseClaimed, DecisionProposed, InputRecord, Lesser
 from schemas.vocabulary import (
+    Action,
     CaseEventKind,
     CaseState,
+    EffectKind,
     EvidenceKind,
     EvidenceSupplier,
     NoticeKind,
@@ -33,15 +37,20 @@ from tests.unit.builders import (
     a_hold,
     a_referral,
     a_release,
+    a_resolution,
     a_resume,
+    a_retry,
     a_return,
     a_rulebook,
     a_supply,
     a_withdrawal,
     after,
     all_but_the_audit,
+    an_ack,
     an_appeal,
+    an_effect,
     an_enforcement,
+    an_erasure,
     an_evidence_request,
     decided,
     some_evidence,
@@ -81,6 +90,68 @@ def used_up() -> Life:
     return life
 
 
+def confirmed() -> Life:
+    """Overturned, and undone."""
+    life = decided()
+    life.send(an_ack(life.orders()[0]))
+    return life
+
+
+def half_done() -> Life:
+    """Overturned; one of two systems has answered."""
+    life = decided(effects=[an_effect(EffectKind.ACCOUNT_STATUS), an_effect(EffectKind.STRIKES)])
+    life.send(an_ack(life.orders()[0]))
+    return life
+
+
+def looked_at_after_remand() -> Life:
+    """Sent back, not answered in time, and claimed at the lead pod."""
+    life = claimed()
+    life.send(a_decision(T1, Outcome.REMANDED, guidance_ref="s3://guidance/2"))
+    life.wait_until(life.now + RULEBOOK.tables.remand_ms)
+    case = next(iter(life.dossier.cases.values()))
+    life.send(CaseClaimed(**_about(life, case), event_id="claim-again"))
+    return life
+
+
+def appealed_while_sent_back() -> Life:
+    """Sent back, appealed against again before the enforcing side has answered, and claimed."""
+    life = claimed()
+    life.send(a_decision(T1, Outcome.REMANDED, guidance_ref="s3://guidance/2"))
+    life.send(an_appeal(life.now + MINUTE, appeal_id="a-2"))
+    life.send(CaseClaimed(**_about(life, life.case("a-2")), event_id="claim-again"))
+    return life
+
+
+def forgotten() -> Life:
+    """A user who was erased once everything that was wrong had been undone."""
+    life = confirmed()
+    life.send(an_erasure(life.now))
+    return life
+
+
+def a_second_remand(life: Life) -> InputRecord:
+    case = next(iter(life.dossier.cases.values()))
+    return DecisionProposed(
+        **_about(life, case),
+        event_id="remand-again",
+        outcome=Outcome.REMANDED,
+        reasons_ref="s3://reasons/2",
+        policy_version="2025-03",
+        guidance_ref="s3://guidance/3",
+    )
+
+
+def _about(life: Life, case: OpenCase) -> dict[str, Any]:
+    return {
+        "user_id": life.dossier.user_id,
+        "case_id": case.case_id,
+        "actor": "r-7",
+        "expected_version": case.version,
+        "occurred_at": life.now,
+    }
+
+
 REJECTED: dict[ReviewRefusal, list[tuple[Callable[[], Life], Callable[[Life], InputRecord]]]] = {
     ReviewRefusal.UNKNOWN_CASE: [(opened, lambda _: a_claim(T1, appeal_id="?"))],
     ReviewRefusal.CASE_CLOSED: [(decided, lambda life: a_claim(life.now, version=3))],
@@ -102,7 +173,7 @@ REJECTED: dict[ReviewRefusal, list[tuple[Callable[[], Life], Callable[[Life], In
         (claimed, lambda _, make=make: make(T1, actor="r-2"))  # type: ignore[misc]
         for make in (a_release, a_decision, a_hold, a_referral, an_evidence_request)
     ],
-    ReviewRefusal.OUTCOME_NOT_SUPPORTED: [(claimed, lambda _: a_decision(T1, Outcome.MODIFIED))],
+    ReviewRefusal.OUTCOME_NOT_SUPPORTED: [(claimed, lambda _: a_decision(T1, Outcome.MOOT))],
     ReviewRefusal.EVIDENCE_UNKNOWN: [(claimed, lambda _: a_decision(T1, cited=["x-1", "x-404"]))],
     ReviewRefusal.EVIDENCE_MISSING: [
         (lambda: claimed(NEEDS_A_NOTICE), lambda _: a_decision(T1, Outcome.UPHELD, cited=["x-1"])),
@@ -110,6 +181,30 @@ REJECTED: dict[ReviewRefusal, list[tuple[Callable[[], Life], Callable[[Life], In
     ReviewRefusal.REASON_MISSING: [
         (claimed, lambda _: a_decision(T1, Outcome.DISMISSED)),
         (claimed, lambda _: a_decision(T1, Outcome.UPHELD_GROUND_CHANGED)),
+        (claimed, lambda _: a_decision(T1, Outcome.MODIFIED)),
+        (claimed, lambda _: a_decision(T1, Outcome.REMANDED)),
+    ],
+    ReviewRefusal.NOT_LESSER: [
+        (claimed, lambda _: a_decision(T1, Outcome.MODIFIED, lesser=Lesser(action=Action.BAN))),
+    ],
+    ReviewRefusal.REMANDED_ALREADY: [
+        (looked_at_after_remand, a_second_remand),
+        (appealed_while_sent_back, a_second_remand),
+    ],
+    ReviewRefusal.UNKNOWN_REVERSAL: [
+        (decided, lambda life: a_retry(life.orders()[0], life.now, reversal_id="?")),
+        (decided, lambda life: a_resolution(life.orders()[0], life.now, reversal_id="?")),
+    ],
+    ReviewRefusal.REVERSAL_CONFIRMED: [
+        (confirmed, lambda life: a_retry(life.orders()[0], life.now)),
+        (confirmed, lambda life: a_resolution(life.orders()[0], life.now)),
+    ],
+    ReviewRefusal.UNKNOWN_DIRECTIVE: [
+        (decided, lambda life: a_retry(life.orders()[0], life.now, directive_id="?")),
+        (decided, lambda life: a_resolution(life.orders()[0], life.now, directive_id="?")),
+    ],
+    ReviewRefusal.DIRECTIVE_SETTLED: [
+        (half_done, lambda life: a_resolution(life.orders()[0], life.now)),
     ],
     ReviewRefusal.WRONG_STATE: [
         (lambda: life_in(CaseState.ON_HOLD), lambda _: a_claim(T1 + HOUR, version=3)),
@@ -151,6 +246,10 @@ REJECTED: dict[ReviewRefusal, list[tuple[Callable[[], Life], Callable[[Life], In
     ReviewRefusal.BLIND_REVIEW: [
         (lambda: looked_at(BLIND), lambda life: a_confirmation(life.now)),
         (lambda: looked_at(BLIND), lambda life: a_return(life.now)),
+    ],
+    ReviewRefusal.SUBJECT_ERASED: [
+        (forgotten, lambda life: a_claim(life.now)),
+        (forgotten, lambda life: a_retry(life.orders()[0], life.now)),
     ],
     ReviewRefusal.WITHDRAWAL_TOO_LATE: [(decided, lambda life: a_withdrawal(at=life.now))],
 }

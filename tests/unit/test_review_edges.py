@@ -98,8 +98,8 @@ def test_further_text_with_a_flag_costs_the_case_neither_band_nor_place() -> Non
     assert (after.band, after.rank_at) <= (before.band, before.rank_at)
 
 
-def late_version(decided_by: str):
-    return an_enforcement(T0, 1, action=Action.FEATURE_RESTRICTION, decided_by=ReviewerId(decided_by))
+def late_version(decided_by: str | None):
+    return an_enforcement(T0, 1, action=Action.FEATURE_RESTRICTION, decided_by=decided_by and ReviewerId(decided_by))
 
 
 def amended_first(**sections) -> Life:
@@ -108,6 +108,20 @@ def amended_first(**sections) -> Life:
     life.send(an_amendment(T0 + HOUR, action=Action.FEATURE_RESTRICTION))
     life.send(an_appeal(T0 + HOUR + 1))
     return life
+
+
+def test_case_whose_enforcement_has_stood_for_longer_than_known_is_published_anew_and_keeps_its_claim() -> None:
+    """Within a version nothing but band and rank changes, so that a tool that has this version has it all."""
+    life = amended_first()
+    life.send(a_claim(T1, "r-1", 1))
+    before = life.published()[-1]
+    life.send(late_version(None))
+    case = life.published()[-1]
+    assert (case.version, case.state, case.claim) == (before.version + 1, CaseState.CLAIMED, before.claim)
+    assert case.enforcement.issued_at < before.enforcement.issued_at
+    assert (life.lines()[-1].kind, life.lines()[-1].reason) == (CaseEventKind.ENFORCEMENT_CHANGED, "issued_earlier")
+    life.send(late_version(None))
+    assert len(life.published()) == case.version
 
 
 def test_decider_of_a_version_that_comes_late_loses_the_claim_on_the_case() -> None:

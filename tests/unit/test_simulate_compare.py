@@ -7,8 +7,10 @@ from schemas.records import (
     CaseEvent,
     EnforcementId,
     EventId,
+    Lesser,
+    Millis,
 )
-from schemas.vocabulary import Action, Outcome
+from schemas.vocabulary import AckStatus, Action, Outcome
 from tests.unit.builders import (
     DAY,
     HOUR,
@@ -22,6 +24,7 @@ from tests.unit.builders import (
     a_lift,
     a_rulebook,
     a_withdrawal,
+    an_ack,
     an_amendment,
     an_appeal,
     an_effect,
@@ -281,3 +284,83 @@ def test_dead_letters_that_only_one_rulebook_makes_are_a_difference():
     found = compare(old, new)
     assert found.dead_letters == [Tally("handler_raised", 0, 2)]
     assert found.differs
+
+
+# --- what a reversal leads to -------------------------------------------------------------------------------------
+
+ALONE = a_rulebook(second_review=None, evidence=[], automation=[])
+STRIKES = [
+    an_enforcement(T0 + n, enforcement_id=EnforcementId(f"s-{n}"), action=Action.WARNING, effects=[], strikes=1)
+    for n in range(3)
+]
+BAN = an_enforcement(
+    T0 + 9, enforcement_id=EnforcementId("ban"), action=Action.BAN, caused_by=EnforcementId("s-2"), effects=[]
+)
+
+
+def a_threshold(at):
+    thresholds = [{"at": at, "actions": ["ban"]}]
+    sections = {"strikes": {"lapse": "365d", "thresholds": thresholds}}
+    return a_rulebook(second_review=None, evidence=[], automation=[], **sections)
+
+
+def overturned(*, appealed=False):
+    """The third strike is overturned, on which a ban rests; perhaps that was appealed against too."""
+    more = [an_appeal(T0 + HOUR, "a-ban", enforcement_id=EnforcementId("ban"))] if appealed else []
+    appeal = an_appeal(T0 + HOUR, enforcement_id=EnforcementId("s-2"))
+    return [*STRIKES, BAN, *more, appeal, a_claim(T0 + 2 * HOUR), a_decision(T0 + 2 * HOUR + MINUTE)]
+
+
+def test_a_threshold_that_other_strikes_still_reach_is_told_by_verdict_with_the_case_that_it_leads_to():
+    lifted, looked_at = (fates(a_threshold(at), overturned()) for at in (3, 2))
+    found = compare(lifted, looked_at)
+    assert found.consequences == [
+        Tally("consequence: lifted", 1, 0),
+        Tally("consequence: threshold_still_reached", 0, 1),
+    ]
+    assert found.internal == Tally("internal", 0, 1)
+    assert (found.appeals, found.differs) == (1, True)
+    assert [(move.old, move.new) for move in found.answers] == [("none", "a case without an appeal")]
+
+
+def test_a_case_that_ends_with_another_one_is_told_as_its_consequence():
+    lifted, looked_at = (fates(a_threshold(at), overturned(appealed=True)) for at in (3, 2))
+    found = compare(looked_at, lifted)
+    assert found.outcomes == [Moved("open (queued)", "overturned", 1)]
+    assert the(found, Kind.AUTOMATIC).new == "as a consequence"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more"),
+    [
+        (Outcome.MODIFIED, {"lesser": Lesser(action=Action.WARNING)}),
+        (Outcome.REMANDED, {"guidance_ref": "s3://guidance/1"}),
+    ],
+)
+def test_a_milder_measure_and_a_remand_are_outcomes_of_their_own(outcome, more):
+    events = (*CASE, a_claim(T0 + 2 * HOUR), a_decision(T0 + 2 * HOUR + 20 * MINUTE, outcome, **more))
+    assert fates(ALONE, events).appeals[USER, "a-1"].outcome is outcome
+
+
+def superseded(parking):
+    """An overturned suspension, sent anew as another one comes: its directives have ids of a line's number."""
+    intake = {"parking_time": parking, "appeal_window": "184d"}
+    life = Life(rulebook=a_rulebook(second_review=None, evidence=[], automation=[], intake=intake))
+    in_vain = an_appeal(T0 - HOUR, "a-9", enforcement_id=EnforcementId("e-9"), event_id="in-vain")
+    another = an_enforcement(T0 + 3 * HOUR, enforcement_id=EnforcementId("e-2"), event_id="another")
+    for event in (in_vain, *DECIDED, another):
+        life.send(event)
+    for order, status in ((0, AckStatus.APPLIED), (-1, AckStatus.FAILED_PERMANENT), (-1, AckStatus.APPLIED)):
+        told = {"occurred_at": Millis(life.now), "event_id": f"ack-{order}-{status}"}
+        life.send(an_ack(life.orders()[order], status=status, **told))
+    recorder = Recorder()
+    recorder.take(0, USER, [(e.topic, e.key, e.record) for e in life.out], life.now)
+    return recorder.fates
+
+
+def test_directives_whose_ids_come_from_another_line_are_no_difference():
+    late, early = superseded("7d"), superseded("1min")
+    kinds = late.appeals[USER, "a-1"].trace.kinds
+    assert kinds["DirectiveSuperseded"] == kinds["tombstone on reversals.stalled"] == 1
+    assert kinds["ImmunityGranted"] == 2  # the line and the record
+    assert {change.appeal_id for change in compare(late, early).changes} == {"a-9"}

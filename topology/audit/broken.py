@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from processors.chain import hash_of
+from schemas.chain import hash_of
 from schemas.records import CaseEvent
 from topology.audit.lines import Head, Place, Placed
 

@@ -30,7 +30,7 @@ def show(wanted: str, settings: Settings, console: Console, *, json: bool = Fals
                 print(as_json(line))  # noqa: T201 - for a pipe: no colours, no wrapping
             return
         case_ids = story.case_ids
-        reversals = reader.reversals(user_id, set(case_ids))
+        reversals = reader.reversals(user_id, story.reversed_for)
         decided = {line.case_id for line in story.lines if line.kind is CaseEventKind.CASE_DECIDED}
         open_cases = (reader.open_case(case_id, story.pods) for case_id in case_ids if case_id not in decided)
         case = next((one for one in open_cases if one is not None), None)

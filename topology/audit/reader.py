@@ -16,19 +16,24 @@ from topology.audit.lines import Head, Place, Placed
 from topology.audit.replay import Input
 from topology.engine import deadletter
 from topology.engine.errors import Misconfigured
-from topology.engine.state import DUE_BYTES
+from topology.engine.state import DUE_BYTES, RESERVED
 from topology.registry import open_codec
 from topology.rulebooks import KeptRulebooks, read_kept
 from topology.settings import Settings
 from topology.topic_reader import TopicReader
-from topology.topics import Topic, load_register
+from topology.topics import Topic
+
+_RESERVED = RESERVED.decode()
+"""What the keys of states begin with that are no user's."""
+_NO_RECORD = (deadletter.TIMER_RAISED.encode(), deadletter.TELL_RAISED.encode())
+"""Reasons of dead letters that set no record aside."""
 
 
 class AuditReader:
     """Reads committed records only, whole topics, outside the group. A context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self._register = load_register(settings.topic_prefix)
+        self._register = settings.register_of_topics()
         self._codec = open_codec(settings)
         self._topics = TopicReader(settings.kafka_config(), self._register, name=f"{settings.group}-audit")
 
@@ -67,7 +72,7 @@ class AuditReader:
         heads: dict[str, Head] = {}
         for message in self._topics.read(self._register.changelog.name):
             key, value = _key(message), message.value()
-            if user_id is not None and key != user_id:
+            if key.startswith(_RESERVED) or (user_id is not None and key != user_id):
                 continue
             heads.pop(key, None)
             if value is not None:
@@ -87,7 +92,7 @@ class AuditReader:
             Misconfigured: the user's records lie in several partitions, so several dossiers have them.
         """
         refused = set(self._refused(user_id))
-        found = [list(self._of_topic(topic, user_id, refused)) for topic in self._register.inputs]
+        found = [list(self._of_topic(topic, user_id, refused)) for topic in self._register.user_inputs]
         partitions = sorted({one.place.partition for topic in found for one in topic})
         if len(partitions) > 1:
             raise Misconfigured(
@@ -100,7 +105,7 @@ class AuditReader:
         """Input partitions whose oldest records are gone: what rested on them cannot be folded again."""
         return [
             f"{topic.name}[{number}] begins at {start}"
-            for topic in self._register.inputs
+            for topic in self._register.user_inputs
             for number, start in self._topics.starts(topic.name).items()
             if start
         ]
@@ -139,11 +144,11 @@ class AuditReader:
         return Placed(place, key, cast("CaseEvent", record))
 
     def _refused(self, user_id: str) -> Iterator[Place]:
-        for topic in self._register.inputs:
+        for topic in self._register.user_inputs:
             for message in self._topics.read(f"{topic.name}.dlq"):
                 told = {name: bytes(value or b"") for name, value in message.headers() or []}  # type: ignore[arg-type]
-                if _key(message) != user_id or told.get(deadletter.REASON) == deadletter.TIMER_RAISED.encode():
-                    continue  # a timer is no record: what its letter calls an offset is a time
+                if _key(message) != user_id or told.get(deadletter.REASON) in _NO_RECORD:
+                    continue  # what their letters call an offset is a time
                 yield Place(
                     told.get(deadletter.TOPIC, b"").decode(),
                     int(told.get(deadletter.PARTITION, b"-1")),

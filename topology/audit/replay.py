@@ -1,20 +1,27 @@
 """Folds a user's life again from the inputs and the audit, and compares line by line.
 
 The audit tells what the inputs do not: how the topics interleaved (`folded`), when each input was folded that wrote a
-line (`occurred_at`), which timers fired when (`timer:` in `cause_id`), and by which rulebook. Inputs that wrote no line
+line (`occurred_at`), which timers fired when (`timer:` in `cause_id`), which remedies reached the user (`remedy:`), and
+by which rulebook. Inputs that wrote no line
 are folded in the order of the topics as far as the next line's counts say, at the time of their record, which lies
 between the lines around them; the fold promises that neither shows (`processors/fold.py`).
+
+By which rulebook such an input was folded is not told where the lines around it have different ones. It is folded by
+the later; where the earlier would leave another dossier, the record does not decide between them, and a difference that
+comes after says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from processors.dossier import Dossier
-from processors.fold import handle, new_dossier
+from processors.fold import decode_dossier, encode_dossier, handle, new_dossier
+from processors.remedying import REMEDY
 from processors.rulebook import Rulebook
-from schemas.records import CaseEvent, InputRecord, TimerFired
+from processors.timers import reschedule
+from schemas.records import CaseEvent, InputRecord, RemedyOrdered, ReviewerId, TimerFired
 from topology.audit.context import ReplayContext
 from topology.audit.lines import Place
 from topology.rulebooks import RulebookNotKept
@@ -89,6 +96,8 @@ def replay(
                 done += 1
     except _DiffersError as exc:
         difference = exc.difference
+        if life.undecided is not None:
+            difference = replace(difference, text=f"{difference.text}; {life.undecided}")
     return Outcome(done, sum(life.folded), len(life.digests), difference)
 
 
@@ -103,6 +112,10 @@ class _Life:
     def __init__(self, user_id: str, inputs: Sequence[Sequence[Input]], rulebook: Callable[[str], Rulebook]) -> None:
         self.folded = [0] * len(inputs)
         self.digests: set[str] = set()
+        self.undecided: str | None = None
+        """What the record does not tell and the dossier hangs on, the first of it; none: nothing."""
+        self._earlier: Rulebook | None = None
+        """By which the line before was written."""
         self._inputs = inputs
         self._rulebook = rulebook
         self._dossier: Dossier = new_dossier(user_id)
@@ -118,7 +131,7 @@ class _Life:
         ctx = self._expect(lines, at)
         missing = self._not_there(line)
         cause = None
-        if not line.cause_id.startswith(TIMER):
+        if not line.cause_id.startswith((TIMER, REMEDY)):
             cause = self._cause(line)
             if cause is None:
                 missing = missing or f"no input that could have caused it is left: {line.cause_id}"
@@ -127,12 +140,15 @@ class _Life:
         for topic, count in enumerate(line.folded):
             while self.folded[topic] < count - (topic == cause):
                 self._silent(ctx, topic, line)
-        if cause is None:
+        if cause is None and line.cause_id.startswith(REMEDY):
+            self._remedy(ctx, line)
+        elif cause is None:
             self._timer(ctx, line)
         else:
             self._input(ctx, cause, line.occurred_at, line)
         if not ctx.lines:
             raise _DiffersError(Difference(line.seq, "nothing writes this line again", line))
+        self._earlier = ctx.rulebook
         return ctx.lines
 
     def _expect(self, lines: Sequence[CaseEvent], at: int) -> ReplayContext:
@@ -171,24 +187,82 @@ class _Life:
     def _silent(self, ctx: ReplayContext, topic: int, line: CaseEvent) -> None:
         """Fold an input that wrote no line, at the time of its record if that lies between the lines around it."""
         at = max(ctx.now, min(self._inputs[topic][self.folded[topic]].at, line.occurred_at))
+        found, by_earlier = self._inputs[topic][self.folded[topic]], self._by_earlier(ctx, topic, at)
         self._input(ctx, topic, at, line)
+        if by_earlier is not None and by_earlier != _stored(self._dossier) and self.undecided is None:
+            earlier = "" if self._earlier is None else self._earlier.digest
+            self.undecided = (
+                f"not decidable from the record: {found.place} wrote no line, and nothing tells whether it was folded "
+                f"by the rulebook {earlier} or already by {line.rulebook_digest}, which leave different dossiers"
+            )
+
+    def _by_earlier(self, ctx: ReplayContext, topic: int, at: int) -> bytes | None:
+        """The dossier that the next input would leave by the rulebook of the line before; none: not another one."""
+        if self._earlier is None or self._earlier.digest == ctx.rulebook.digest:
+            return None
+        dossier, other = decode_dossier(encode_dossier(self._dossier)), ReplayContext(self._earlier)
+        dossier.due, other.now = None, at
+        try:
+            handle(dossier, self._inputs[topic][self.folded[topic]].record, other)
+        except Exception:  # noqa: BLE001 - then it was not folded so
+            return None
+        return None if other.lines else _stored(dossier)
 
     def _input(self, ctx: ReplayContext, topic: int, at: int, line: CaseEvent) -> None:
         found = self._inputs[topic][self.folded[topic]]
         self.folded[topic] += 1
+        self._set_off_no_timer(at)
+        ctx.now = at
+        _handle(self._dossier, found.record, ctx, line, str(found.place))
+
+    def _set_off_no_timer(self, at: int) -> None:
         # A timer that writes a line is in the audit, with its own time: none is set off here. When the dossier is due
         # hangs on a sender's clock and the rulebook of then, too. One that writes no line leaves nothing to compare.
         if self._dossier.due is not None and self._dossier.due <= at:
             self._dossier.due = None
-        ctx.now = at
-        _handle(self._dossier, found.record, ctx, line, str(found.place))
+
+    def _remedy(self, ctx: ReplayContext, line: CaseEvent) -> None:
+        self._set_off_no_timer(line.occurred_at)
+        ctx.now = line.occurred_at
+        _handle(self._dossier, self._ordered(line), ctx, line, line.cause_id)
+
+    def _ordered(self, line: CaseEvent) -> RemedyOrdered:
+        """What the remedy told the user's dossier, by the first line that it wrote."""
+        said = line.saw
+        wanted = ("remedy_id", "version", "approved_by", "proposed_by")
+        if line.enforcement_id is None or not all(said.get(name) for name in wanted) or not said["version"].isdecimal():
+            text = f"it does not say which remedy reached what: {', '.join(wanted)} and the enforcement belong to it"
+            raise _DiffersError(Difference(line.seq, text, line))
+        return RemedyOrdered(
+            user_id=self._dossier.user_id,
+            now=line.occurred_at,
+            remedy_id=said["remedy_id"],
+            enforcement_id=line.enforcement_id,
+            version=int(said["version"]),
+            approved_by=said["approved_by"],
+            proposed_by=ReviewerId(said["proposed_by"]),
+        )
 
     def _timer(self, ctx: ReplayContext, line: CaseEvent) -> None:
         ctx.now = line.occurred_at
+        # The dossier may have been looked at since the line before without a line, by this line's rulebook or by one
+        # that never wrote any (a timer, a remedy that found nothing to do), and then it was due earlier. What is done
+        # is what is due by this line's rulebook, whatever woke the dossier.
+        reschedule(self._dossier, ctx)
         _handle(self._dossier, TimerFired(self._dossier.user_id, line.occurred_at), ctx, line, line.cause_id)
 
 
-def _handle(dossier: Dossier, event: InputRecord | TimerFired, ctx: ReplayContext, line: CaseEvent, what: str) -> None:
+def _stored(dossier: Dossier) -> bytes:
+    """The dossier without when it is due: that is found anew by the rulebook of the timer's line."""
+    due, dossier.due = dossier.due, None
+    stored = encode_dossier(dossier)
+    dossier.due = due
+    return stored
+
+
+def _handle(
+    dossier: Dossier, event: InputRecord | TimerFired | RemedyOrdered, ctx: ReplayContext, line: CaseEvent, what: str
+) -> None:
     try:
         handle(dossier, event, ctx)
     except Exception as exc:  # what was folded once must fold again: whatever it raises is the answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,11 +10,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from schemas.records import Case, CaseEvent, ReversalConfirmed, ReversalOrdered
+from schemas.records import Case, CaseEvent
+from schemas.vocabulary import CaseEventKind
+from topology import tables
 from topology.audit.replay import Difference, Outcome
 from topology.audit.story import Story
 from topology.audit.verify import Report
+from topology.reversals.show import show_life
 
+_FOLLOWED = {
+    CaseEventKind.IMMUNITY_GRANTED: "against {policy} by detector {detector} until {until}, for enforcement {e}",
+    CaseEventKind.IMMUNITY_BREACHED: "enforcement {e} strikes what reversal {reversal_id} made immune",
+    CaseEventKind.ENFORCEMENT_REMANDED: "{e} went back with the guidance {guidance_ref}, to be answered by {answer_by}",
+    CaseEventKind.REMAND_ANSWERED: "the enforcing side answered about {e}: {reason}",
+    CaseEventKind.REMAND_OVERDUE: "the enforcing side has not answered about {e}",
+    CaseEventKind.INTERNAL_CASE_OPENED: "case {case} on {e} with {pod}, because of the {origin} ({because})",
+}
+"""What lines say that are about more than the case itself."""
 _as_json = msgspec.json.Encoder(order="sorted")
 
 
@@ -38,17 +51,20 @@ def show_story(story: Story, console: Console) -> None:
         console.print(Text(f"{name:<12} {', '.join(found) or 'none'}"), soft_wrap=True)
     console.print(_timeline(story.lines))
     _show_seen(story.lines, console)
-    for record in story.reversals:
-        _show_reversal(record, story, console)
+    for life in story.lives():
+        show_life(life, console)
+    _show_followed(story, console)
     if story.case is not None:
         _show_open(story.case, console)
 
 
 def _timeline(lines: list[CaseEvent]) -> Table:
-    table = _table("What happened (UTC)", "time", "line", "what", "who", "version", "state", "pod", "band", "reason")
+    table = tables.table(
+        "What happened (UTC)", ("time", "line", "what", "who", "version", "state", "pod", "band", "reason")
+    )
     for line in lines:
         reason = " ".join(str(part) for part in (line.outcome, line.reason) if part is not None)
-        _row(
+        tables.row(
             table,
             at(line.occurred_at),
             line.seq,
@@ -64,61 +80,55 @@ def _timeline(lines: list[CaseEvent]) -> Table:
 
 
 def _show_seen(lines: list[CaseEvent], console: Console) -> None:
-    table = _table("What each step saw, and by which rulebook", "line", "what", "saw", "rulebook")
+    table = tables.table("What each step saw, and by which rulebook", ("line", "what", "saw", "rulebook"))
     for line in lines:
         seen = "\n".join(f"{name}={_readable(name, value)}" for name, value in sorted(line.saw.items()))
-        _row(table, line.seq, line.kind, seen, line.rulebook_digest)
+        tables.row(table, line.seq, line.kind, seen, line.rulebook_digest)
     console.print(table)
 
 
 def _readable(name: str, value: str) -> str:
     """Times are milliseconds in the audit, and dates here."""
-    is_time = name.endswith(("_at", "until")) and value.isdecimal()
+    is_time = name.endswith(("_at", "until", "_by")) and value.isdecimal()
     return f"{value} ({at(int(value))})" if is_time else value
 
 
-def _show_reversal(record: ReversalOrdered | ReversalConfirmed, story: Story, console: Console) -> None:
-    if isinstance(record, ReversalConfirmed):
-        text = (
-            f"Reversal {record.reversal_id} confirmed {at(record.confirmed_at)}: {len(record.directive_ids)} directives"
-        )
-        console.print(Text(text), soft_wrap=True)
-        return
-    answers = story.answers()
-    title = f"Reversal {record.reversal_id} ordered {at(record.ordered_at)}, attempt {record.attempt}"
-    table = _table(title, "directive", "system", "operation", "target", "effect", "amount", "surviving", "answer")
-    for directive in record.directives:
-        answer = answers.get(directive.directive_id)
-        amount = directive.amount
-        _row(
-            table,
-            directive.directive_id,
-            directive.system,
-            directive.operation,
-            f"{directive.target.kind} {directive.target.id}",
-            directive.effect_id,
-            None if amount is None else f"{amount.value} {amount.currency}",
-            ", ".join(f"{s.enforcement_id} ({s.action})" for s in directive.surviving),
-            "none yet" if answer is None else f"{answer.reason} {at(answer.occurred_at)}",
-        )
-    console.print(table)
+def _show_followed(story: Story, console: Console) -> None:
+    """What else came of it: consequences, immunity, and a remand with its answer."""
+    for line, led_to in story.consequences():
+        about = f"enforcement {line.enforcement_id}, which rested on what reversal {line.saw.get('caused_by')} undoes"
+        console.print(Text(f"Consequence {at(line.occurred_at)}: {about}: {line.reason}, so {led_to}"), soft_wrap=True)
+    for line in story.lines:
+        told = _told(line)
+        if told is not None:
+            console.print(Text(f"{line.kind} {at(line.occurred_at)}: {told}"), soft_wrap=True)
+
+
+def _told(line: CaseEvent) -> str | None:
+    template = _FOLLOWED.get(line.kind)
+    if template is None:
+        return None
+    seen: defaultdict[str, str] = defaultdict(lambda: "unknown")
+    seen.update({name: _readable(name, value) for name, value in line.saw.items() if value})
+    seen.update(e=line.enforcement_id or "", case=line.case_id or "", pod=line.pod or "", reason=line.reason or "")
+    return template.format_map(seen)
 
 
 def _show_open(case: Case, console: Console) -> None:
-    table = _table("The case is open", "what", "is")
+    table = tables.table("The case is open", ("what", "is"))
     claim = case.claim
-    _row(table, "state", f"{case.state}, version {case.version}, with {case.pod}")
-    _row(table, "claim", "none" if claim is None else f"{claim.reviewer}, until {at(claim.until)}")
-    _row(table, "due", f"{at(case.due_at)}; promised {at(case.promised_at)}; ranked at {at(case.rank_at)}")
-    _row(table, "routing", f"{case.routing.rule}: {case.routing.because}")
+    tables.row(table, "state", f"{case.state}, version {case.version}, with {case.pod}")
+    tables.row(table, "claim", "none" if claim is None else f"{claim.reviewer}, until {at(claim.until)}")
+    tables.row(table, "due", f"{at(case.due_at)}; promised {at(case.promised_at)}; ranked at {at(case.rank_at)}")
+    tables.row(table, "routing", f"{case.routing.rule}: {case.routing.because}")
     for part in case.components:
-        _row(table, f"  {part.name}", f"{part.contribution:.0f} of {case.score}: {part.because}")
+        tables.row(table, f"  {part.name}", f"{part.contribution:.0f} of {case.score}: {part.because}")
     if case.pause is not None:
-        _row(table, "waits", _as_json.encode(case.pause).decode())
+        tables.row(table, "waits", _as_json.encode(case.pause).decode())
     if case.second_review is not None:
-        _row(table, "second review", _as_json.encode(case.second_review).decode())
+        tables.row(table, "second review", _as_json.encode(case.second_review).decode())
     if case.proposal is not None:
-        _row(table, "proposal", _as_json.encode(case.proposal).decode())
+        tables.row(table, "proposal", _as_json.encode(case.proposal).decode())
     console.print(table)
 
 
@@ -153,26 +163,15 @@ def _show_difference(difference: Difference, console: Console) -> None:
     if not replayed and audit:
         console.print(Text(f"audit   {as_json(difference.audit)}"), soft_wrap=True)  # type: ignore[arg-type]
         return
-    table = _table("First line that differs", "field", "audit", "replay")
+    table = tables.table("First line that differs", ("field", "audit", "replay"))
     for name in sorted(audit.keys() | replayed.keys()):
         if audit.get(name) != replayed.get(name):
-            _row(table, name, audit.get(name), replayed.get(name))
+            tables.row(table, name, audit.get(name), replayed.get(name))
     console.print(table)
 
 
 def _fields(line: CaseEvent | None) -> dict[str, object]:
     return {} if line is None else msgspec.json.decode(_as_json.encode(line))
-
-
-def _table(title: str, *headings: str) -> Table:
-    table = Table(*headings, title=Text(title), title_justify="left")
-    for column in table.columns:
-        column.overflow = "fold"
-    return table
-
-
-def _row(table: Table, *cells: object) -> None:
-    table.add_row(*(Text("" if cell is None else str(cell)) for cell in cells))
 
 
 def _many(number: int, what: str) -> str:

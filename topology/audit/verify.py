@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from processors.chain import hash_of
+from schemas.chain import hash_of
 from topology.audit.broken import Fault, FaultKind, examine
 from topology.audit.lines import Head, Place, Placed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Place = tuple[str, int, int]
 """Topic (without prefix), partition, offset."""
@@ -25,6 +25,8 @@ class Facts:
 
     records_sent: int = 0
     records_on_topics: int = 0
+    records_by_hand: int = 0
+    """Of them, those that a person at the desk wrote: nobody else knows how many there should be."""
     appeals_sent: set[str] = field(default_factory=set[str])
     opened: Counter[str] = field(default_factory=_ids)
     """`CaseOpened`, by appeal."""
@@ -42,13 +44,20 @@ class Facts:
     directives: dict[str, str] = field(default_factory=dict[str, str])
     """Ordered directives, with their reversal."""
     applied: Counter[str] = field(default_factory=_ids)
-    """`DirectiveApplied`, by directive."""
+    """`DirectiveApplied` and `DirectiveResolved`, by directive."""
+    superseded: Counter[str] = field(default_factory=_ids)
+    """`DirectiveSuperseded`, by directive."""
     in_hand: set[str] = field(default_factory=set[str])
     """Directives that the systems have not answered as applied."""
     unread_answers: set[str] = field(default_factory=set[str])
     """Directives whose answer lies behind what the workers have committed."""
-    reversals: set[str] = field(default_factory=set[str])
+    reversals: dict[str, str] = field(default_factory=dict[str, str])
+    """Ordered reversals, with their user."""
     confirmed: Counter[str] = field(default_factory=_ids)
+    struck: set[str] = field(default_factory=set[str])
+    """Users to whom something was done."""
+    amiss: dict[str, str] = field(default_factory=dict[str, str])
+    """Users whose state in the systems is not what it should be, with what is wrong."""
     broken_sent: set[Place] = field(default_factory=set[Place])
     unread_broken: set[Place] = field(default_factory=set[Place])
     dead_letters: Counter[Place] = field(default_factory=Counter[Place])
@@ -78,16 +87,17 @@ class Line:
 def balance(facts: Facts) -> list[Line]:
     """All lines, in the order in which things happen."""
     answered = facts.opened.keys() | facts.refused.keys() | facts.withdrawn_unopened.keys()
-    unapplied = facts.directives.keys() - facts.applied.keys()
+    settled = facts.applied.keys() | facts.superseded.keys()
+    unapplied = facts.directives.keys() - settled
     under_way = {facts.directives[directive] for directive in unapplied}
     return [
         Line(
             "records sent",
             facts.records_sent,
-            {"on the input topics": facts.records_on_topics},
+            {"on the input topics": facts.records_on_topics - facts.records_by_hand},
             ()
-            if facts.records_sent == facts.records_on_topics
-            else (f"the topics hold {facts.records_on_topics - facts.records_sent:+,}",),
+            if facts.records_sent == facts.records_on_topics - facts.records_by_hand
+            else (f"the topics hold {facts.records_on_topics - facts.records_by_hand - facts.records_sent:+,}",),
         ),
         _line(
             "appeals in",
@@ -106,11 +116,15 @@ def balance(facts: Facts) -> list[Line]:
             facts.directives.keys(),
             {
                 "confirmed": facts.applied,
-                "pending": Counter(facts.in_hand - facts.applied.keys()),
-                "answer unread": Counter(facts.unread_answers - facts.applied.keys()),
+                "superseded": facts.superseded,
+                "pending": Counter(facts.in_hand - settled),
+                "answer unread": Counter(facts.unread_answers - settled),
             },
         ),
-        _line("reversals ordered", facts.reversals, {"confirmed": facts.confirmed, "under way": Counter(under_way)}),
+        _line(
+            "reversals ordered", facts.reversals.keys(), {"confirmed": facts.confirmed, "under way": Counter(under_way)}
+        ),
+        _state(facts, under_way),
         _line(
             "broken records sent",
             {_told(place) for place in facts.broken_sent},
@@ -124,6 +138,27 @@ def balance(facts: Facts) -> list[Line]:
 
 OPTIONAL = frozenset({"unread", "answer unread"})
 """Parts that are there only when the workers were stopped before they had read everything."""
+
+
+def _state(facts: Facts, unsettled: AbstractSet[str]) -> Line:
+    """The state of the systems, user by user, against what it would be if what was overturned had never been.
+
+    While a reversal is under way nobody can say: its directives are what makes it so.
+    """
+    under_way = {user for key, user in facts.reversals.items() if key in unsettled or key not in facts.confirmed}
+    amiss = {user: detail for user, detail in facts.amiss.items() if user not in under_way}
+    line = _line(
+        "users struck",
+        facts.struck,
+        {
+            "as if what was overturned had never been": Counter(facts.struck - under_way - amiss.keys()),
+            "being undone": Counter(under_way & facts.struck),
+        },
+    )
+    if not amiss:
+        return line
+    user, detail = min(amiss.items())
+    return replace(line, faults=(*line.faults, f"{len(amiss):,} amiss, e.g. {user} {detail}"))
 
 
 def _line(

@@ -18,6 +18,7 @@ from schemas.records import (
     Millis,
     Record,
     ReviewerId,
+    Target,
     UserId,
     UserProfileUpdated,
 )
@@ -45,8 +46,20 @@ class Forms:
         self._rng = rng
         self._start_ms = start_ms
 
-    def issued(self, at_s: float, who: measures.User, action: Action, *, misfire: bool = False) -> EnforcementIssued:
-        """A measure; one of a misfire is by the detector version that strikes wrongly."""
+    def issued(
+        self,
+        at_s: float,
+        who: measures.User,
+        action: Action,
+        *,
+        misfire: bool = False,
+        target: Target | None = None,
+        caused_by: EnforcementId | None = None,
+    ) -> EnforcementIssued:
+        """A measure; one of a misfire is by the detector version that strikes wrongly.
+
+        It hits something new unless it has a `target`.
+        """
         rng = self._rng
         policy = measures.COUNTERFEIT if misfire else measures.pick(rng, measures.POLICIES)
         automated = misfire or self._happens(rates.AUTOMATED_SHARE)
@@ -65,8 +78,8 @@ class Forms:
             policy_version=POLICY_VERSION,
             action=action,
             ends_at=None if lasts_ms is None else Millis(issued_at + lasts_ms),
-            scope=[who.region] if self._happens(0.1) else ["EU"],
-            target=measures.target(rng, action, who.user_id),
+            scope=measures.scope(enforcement_id),
+            target=target or measures.target(rng, action, who.user_id),
             ground=policy.ground,
             category=policy.category,
             source=measures.pick(
@@ -80,6 +93,7 @@ class Forms:
             evidence=self._shown(policy.category, automated=automated),
             effects=measures.effects(action, enforcement_id, money),
             amount=money,
+            caused_by=caused_by,
             strikes=measures.strikes(action),
         )
 

@@ -22,9 +22,10 @@ from schemas.records import (
     ReviewerId,
     ReviewEvent,
 )
-from schemas.vocabulary import CaseState, EvidenceSupplier, Outcome
+from schemas.vocabulary import CaseOrigin, CaseState, EvidenceSupplier, Outcome
 from topology.demo import rates
 from topology.demo.clock import now_ms
+from topology.demo.milder import lesser
 
 _DISAGREES = 0.06
 _RETURNS = 0.05
@@ -78,8 +79,14 @@ class Judgement:
         return DecisionConfirmed(**self._about(who, case))
 
     def _outcome(self, case: Case) -> Outcome:
+        rng = Random(case.case_id)
         share = rates.reversal_share(case.enforcement.action, case.enforcement.detector)
-        return Outcome.OVERTURNED if Random(case.case_id).random() < share else Outcome.UPHELD
+        if rng.random() < share:
+            milder = rng.random() < rates.MODIFIED_SHARE and lesser(case) is not None
+            return Outcome.MODIFIED if milder else Outcome.OVERTURNED
+        if rng.random() < rates.REMANDED_SHARE and case.origin is not CaseOrigin.REMAND:
+            return Outcome.REMANDED
+        return Outcome.UPHELD
 
     def _decide(self, who: ReviewerId, case: Case, outcome: Outcome) -> DecisionProposed:
         return DecisionProposed(
@@ -88,6 +95,8 @@ class Judgement:
             reasons_ref=f"reasons/{case.case_id}",
             policy_version=case.enforcement.policy_version,
             cited_evidence=[item.evidence_id for item in case.evidence[:_MOST_CITED]],
+            lesser=lesser(case) if outcome is Outcome.MODIFIED else None,
+            guidance_ref=f"guidance/{case.case_id}" if outcome is Outcome.REMANDED else None,
         )
 
     def _about(self, who: ReviewerId, case: Case) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from hashlib import blake2b
 from random import Random
 from typing import TypeVar
 
@@ -93,7 +94,10 @@ _ACCOUNT_ACTIONS = frozenset(
         Action.COMMISSION_INCREASE,
     }
 )
+RESTS_ON_STRIKES = frozenset({Action.FEATURE_RESTRICTION, Action.SUSPENSION, Action.SELLING_REVOKED, Action.BAN})
+"""Actions that follow when strikes add up."""
 _PAYOUT_ACTIONS = frozenset({Action.FEE, Action.PAYOUT_HOLD, Action.PAYOUT_LOSS})
+_CONTENT_ACTIONS = frozenset({Action.CONTENT_REMOVAL, Action.CONTENT_LABEL, Action.REDUCED_DISCOVERABILITY})
 _DAYS: dict[Action, tuple[int, ...]] = {
     Action.SUSPENSION: (1, 3, 7, 14, 30),
     Action.INTERIM_SUSPENSION: (2, 5),
@@ -101,6 +105,7 @@ _DAYS: dict[Action, tuple[int, ...]] = {
     Action.PAYOUT_HOLD: (7, 14, 90),
     Action.COMMISSION_INCREASE: (30,),
 }
+_REGIONAL_SHARE = 0.1
 _STRIKES = {Action.CONTENT_REMOVAL: 1, Action.LIVESTREAM_ENDED: 1, Action.SUSPENSION: 2, Action.BAN: 3}
 _EFFECTS: dict[Action, tuple[tuple[EffectKind, str], ...]] = {
     Action.WARNING: (),
@@ -166,6 +171,11 @@ def target(rng: Random, action: Action, who: UserId) -> Target:
     return Target(kind=kind, id=f"{kind}-{number}", content_hash=f"{rng.getrandbits(64):016x}")
 
 
+def alike(action: Action) -> frozenset[Action]:
+    """Measures that hit the same kind of thing as this one, with itself; none for accounts, of which there is one."""
+    return next((kind for kind in (_PAYOUT_ACTIONS, _CONTENT_ACTIONS) if action in kind), frozenset[Action]())
+
+
 def ends_after_ms(rng: Random, action: Action) -> int | None:
     """How long such a measure lasts; none: until it is lifted."""
     days = _DAYS.get(action)
@@ -175,6 +185,12 @@ def ends_after_ms(rng: Random, action: Action) -> int | None:
 def amount(rng: Random, action: Action) -> Money | None:
     """Money that such a measure holds or takes."""
     return euros(rng.lognormvariate(4.5, 1.3)) if action in _PAYOUT_ACTIONS else None
+
+
+def scope(enforcement_id: str) -> list[str]:
+    """Where such a measure holds: what the facts say that a case refers to, so specialists know it too."""
+    share = blake2b(enforcement_id.encode(), digest_size=1).digest()[0] / 256
+    return ["DE", "FR"] if share < _REGIONAL_SHARE else ["EU"]
 
 
 def strikes(action: Action) -> int:

@@ -59,6 +59,10 @@ PROFILE_SHARE = 0.15
 """Of measures, how many bring a new profile of the user along."""
 APPELLANT_PROFILE_SHARE = 0.8
 """The same of measures that are appealed."""
+CAUSED_SHARE = 0.5
+"""Of measures against accounts that have strikes, how many rest on the newest of these."""
+SAME_TARGET_SHARE = 0.2
+"""Of measures against content and payouts, how many hit what the user was struck at before."""
 AMENDMENT_SHARE = 0.012
 LIFT_SHARE = 0.012
 REDELIVERY_SHARE = 0.04

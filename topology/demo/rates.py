@@ -82,6 +82,12 @@ MISFIRE_APPEAL_SHARE = 0.3
 MISFIRE_REVERSAL_SHARE = 0.9
 
 
+MODIFIED_SHARE = 0.2
+"""Of successful appeals, how many end with something milder. Ours, as is the next."""
+REMANDED_SHARE = 0.03
+"""Of the others, how many send the measure back to whoever took it."""
+
+
 def appeal_share(restriction: Restriction, times: float) -> float:
     """Share of such measures that are appealed, `times` the published one and at most 90 %."""
     return min(0.9, BY_RESTRICTION[restriction].appeal_share * times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from schemas.codec import Codec
@@ -12,29 +13,44 @@ from schemas.records import (
     Case,
     CaseEvent,
     DirectiveAcked,
+    EnforcementAmended,
+    EnforcementEvent,
+    EnforcementIssued,
+    EnforcementLifted,
+    EvidenceSupplied,
     ReversalConfirmed,
     ReversalOrdered,
 )
 from schemas.vocabulary import AckStatus, CaseEventKind
 from topology.demo.balance import Facts, Place
+from topology.demo.clock import now_ms
 from topology.demo.errors import DemoError
-from topology.demo.lag import Lag, Reached
 from topology.demo.outbox import Ledger
 from topology.demo.reading import Arrived, Reader
 from topology.demo.specialists import CASES
-from topology.demo.systems import RESOLUTIONS
+from topology.demo.systems import RESOLUTIONS, EnforcementSystems, SystemsState, truth, verdicts_of, woven
+from topology.demo.traffic import REVIEWS
 from topology.demo.view import DEAD_LETTERS
 from topology.engine import deadletter
+from topology.lag import Lag, Reached
 from topology.topics import Register
 
 CASE_EVENTS = "case.events"
+COMMANDS = "remedy.commands"
 
 _TIMEOUT_S = 120.0
 _APPLIED = frozenset({AckStatus.APPLIED, AckStatus.ALREADY_APPLIED})
 
 
 def read_facts(
-    kafka: dict[str, Any], register: Register, codec: Codec, *, group: str, ledger: Ledger, in_hand: set[str]
+    kafka: dict[str, Any],
+    register: Register,
+    codec: Codec,
+    *,
+    group: str,
+    ledger: Ledger,
+    systems: EnforcementSystems,
+    staff: AbstractSet[str] = frozenset(),
 ) -> Facts:
     """Everything that the balance needs.
 
@@ -44,12 +60,13 @@ def read_facts(
         codec: how records are read.
         group: the workers' consumer group, for how far they have read.
         ledger: what the senders say that they sent.
-        in_hand: directives that the systems say they have not applied.
+        systems: what they say that they have not applied yet, and what they hold, to be compared with the topics.
+        staff: the simulated specialists; what anybody else decides or commands, a person at the desk has.
     """
     facts = Facts(
         records_sent=ledger.records,
         appeals_sent=set(ledger.appeals),
-        in_hand=set(in_hand),
+        in_hand=set(systems.in_hand),
         broken_sent=set(ledger.broken),
     )
     lag = Lag(kafka, register, group)
@@ -59,7 +76,7 @@ def read_facts(
         lag.close()
     topics = [*(t.name for t in register.inputs), CASE_EVENTS, RESOLUTIONS]
     topics += [t.name for t in register.topics if t.name.startswith(CASES) or t.name.endswith(DEAD_LETTERS)]
-    reading = _Reading(facts, reached, {topic.name for topic in register.inputs})
+    reading = _Reading(facts, reached, {topic.name for topic in register.inputs}, systems.state, staff)
     reader = Reader(kafka, register, codec, topics, name=f"{group}-balance")
     try:
         deadline = time.monotonic() + _TIMEOUT_S
@@ -77,8 +94,15 @@ def read_facts(
 class _Reading:
     """Sorts committed records into facts."""
 
-    def __init__(self, facts: Facts, reached: Reached, inputs: set[str]) -> None:
+    def __init__(
+        self, facts: Facts, reached: Reached, inputs: set[str], systems: SystemsState, staff: AbstractSet[str]
+    ) -> None:
         self._facts = facts
+        self._systems = systems
+        self._staff = staff
+        self._done: dict[str, list[EnforcementEvent]] = {}
+        """What was done, by user, in the order of the topic."""
+        self._orders: dict[str, list[ReversalOrdered]] = {}
         self._reached = reached
         self._inputs = inputs
         self._read_appeals: set[str] = set()
@@ -95,7 +119,8 @@ class _Reading:
         elif isinstance(arrived.record, CaseEvent):
             self._line(arrived.record)
         elif isinstance(arrived.record, ReversalOrdered):
-            self._facts.reversals.add(arrived.record.reversal_id)
+            self._facts.reversals[arrived.record.reversal_id] = arrived.record.user_id
+            self._orders.setdefault(arrived.record.user_id, []).append(arrived.record)
             for directive in arrived.record.directives:
                 self._facts.directives[directive.directive_id] = arrived.record.reversal_id
         elif isinstance(arrived.record, ReversalConfirmed):
@@ -104,11 +129,18 @@ class _Reading:
     def finish(self) -> None:
         """After the last record."""
         self._facts.unread_appeals -= self._read_appeals
+        self._facts.struck = set(self._done)
+        now = now_ms()
+        for user_id, events in self._done.items():
+            right = truth(woven(events, verdicts_of(self._orders.get(user_id, []))), now)
+            if differences := self._systems.view(user_id, now).differences(right):
+                self._facts.amiss[user_id] = "; ".join(differences)
         self._facts.open = Counter(case_id for (_, case_id), stands in self._standing.items() if stands)
 
     def _input(self, arrived: Arrived) -> None:
         facts = self._facts
         facts.records_on_topics += 1
+        facts.records_by_hand += self._by_hand(arrived)
         unread = arrived.offset >= self._reached[arrived.topic, arrived.partition].committed
         place = (arrived.topic, arrived.partition, arrived.offset)
         if unread and place in facts.broken_sent:
@@ -116,14 +148,29 @@ class _Reading:
         record = arrived.record
         if isinstance(record, AppealSubmitted) and record.user_id == arrived.key:
             (facts.unread_appeals if unread else self._read_appeals).add(record.appeal_id)
+        if (
+            isinstance(record, EnforcementIssued | EnforcementAmended | EnforcementLifted)
+            and record.user_id == arrived.key
+        ):
+            self._done.setdefault(record.user_id, []).append(record)
         if isinstance(record, DirectiveAcked) and unread and record.status in _APPLIED:
             facts.unread_answers.add(record.directive_id)
+
+    def _by_hand(self, arrived: Arrived) -> bool:
+        """Whether a person at the desk wrote it; evidence comes from the demo's suppliers, and never from there."""
+        if arrived.topic == COMMANDS:
+            return True
+        if arrived.topic != REVIEWS or arrived.record is None or isinstance(arrived.record, EvidenceSupplied):
+            return False
+        return getattr(arrived.record, "actor", None) not in self._staff
 
     def _line(self, line: CaseEvent) -> None:
         facts = self._facts
         match line.kind:
             case CaseEventKind.CASE_OPENED:
                 facts.opened[line.appeal_id or ""] += 1
+                facts.cases[line.case_id or ""] += 1
+            case CaseEventKind.INTERNAL_CASE_OPENED:
                 facts.cases[line.case_id or ""] += 1
             case CaseEventKind.APPEAL_REFUSED:
                 facts.refused[line.appeal_id or ""] += 1
@@ -135,6 +182,10 @@ class _Reading:
                 facts.decided[line.case_id or ""] += 1
             case CaseEventKind.DIRECTIVE_APPLIED:
                 facts.applied[line.saw.get("directive_id", "")] += 1
+            case CaseEventKind.DIRECTIVE_RESOLVED:
+                facts.applied[line.saw.get("directives", "")] += 1
+            case CaseEventKind.DIRECTIVE_SUPERSEDED:
+                facts.superseded[line.saw.get("directive_id", "")] += 1
             case _:
                 pass
 

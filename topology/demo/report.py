@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from topology.demo import rates
 from topology.demo.balance import Line
 from topology.demo.scene import Scene
+from topology.demo.traffic import first_burst_s
 
 
 def show(console: Console, lines: Sequence[Line], faults: Sequence[str], scene: Scene) -> None:
@@ -24,12 +26,32 @@ def show(console: Console, lines: Sequence[Line], faults: Sequence[str], scene: 
     console.print(table, highlight=False)
     for fault in faults:
         console.print(Text(f"  ✗ {fault}", style="red"), soft_wrap=True)
+    for told in suspected(scene):
+        console.print(told, highlight=False, soft_wrap=True)
     seconds, total = scene.elapsed_s, lines[0].total if lines else 0
     console.print(f"\n{total:,} records in {seconds:.0f} s, draining included", highlight=False)
     if faults or not all(line.even for line in lines):
         console.print("[bold red]It does not come out even.[/]")
     else:
         console.print("[bold green]Even.[/] Every appeal ended in exactly one way, and nothing was done twice.")
+
+
+def suspected(scene: Scene) -> list[str]:
+    """What the insights found, and how long after the detector version had begun to strike wrongly.
+
+    No part of the balance: what they have not found yet, they may find a second later.
+    """
+    misfires = list(scene.view.totals.misfires.values())
+    burst_s = scene.began_s + first_burst_s(scene.plan)
+    lines = ["\n[bold]Insights[/], read from misfire.alerts"]
+    for misfire in misfires:
+        on_purpose = misfire.alert.detector == rates.MISFIRE
+        when = f", {misfire.at_s - burst_s:.1f} s after it began" if on_purpose else ""
+        lines.append(f"  {misfire}{when}")
+    if not any(misfire.alert.detector == rates.MISFIRE for misfire in misfires):
+        made = f"{rates.MISFIRE.name} {rates.MISFIRE.version}"
+        lines.append(f"  {made}, which strikes wrongly on purpose, was not found in this time")
+    return lines
 
 
 def _told(line: Line) -> Text:

@@ -9,12 +9,12 @@ import uuid
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from topology.access.redis_client import redis_client
 from topology.cluster import Cluster
 from topology.engine.errors import Retriable
 from topology.engine.redis_store import RedisStore
 from topology.settings import Settings, load_settings
 from topology.topics import Register, Role, load_register
-from topology.worker import redis_client
 
 PARTITIONS = 4
 """Of the inputs; two workers share them evenly. Few, because each is a folder to make at start."""
@@ -24,10 +24,12 @@ _OUTPUT_PARTITIONS = 2
 def new_room(kafka: str, redis: str) -> tuple[Settings, Register]:
     """Settings and topics under a fresh name."""
     name = f"demo-{uuid.uuid4().hex[:8]}"
-    settings = load_settings(kafka=kafka, redis=redis, topic_prefix=f"{name}.", group=name)
+    settings = load_settings(kafka=kafka, redis=redis, topic_prefix=f"{name}.", group=name, partitioning="")
     register = load_register(settings.topic_prefix, partitions=PARTITIONS)
     topics = tuple(
-        topic.model_copy(update={"partitions": _OUTPUT_PARTITIONS}) if topic.role is Role.OUTPUT else topic
+        topic.model_copy(update={"partitions": PARTITIONS if topic.in_step else _OUTPUT_PARTITIONS})
+        if topic.role is Role.OUTPUT
+        else topic
         for topic in register.topics
     )
     return settings, register.model_copy(update={"topics": topics})
@@ -43,7 +45,10 @@ def clear(settings: Settings, register: Register) -> None:
     with contextlib.suppress(KafkaException, Retriable):
         admin = AdminClient({**settings.kafka_config(), "log_level": 2})
         names = [register.on_cluster(topic.name) for topic in register.topics]
-        removals = [*admin.delete_topics(names).values(), *admin.delete_consumer_groups([settings.group]).values()]
+        removals = [
+            *admin.delete_topics(names).values(),
+            *admin.delete_consumer_groups([settings.group, settings.topic_prefix + settings.insights_group]).values(),
+        ]
         concurrent.futures.wait(removals, timeout=15)
         client = redis_client(settings)
         store = RedisStore(client, namespace=settings.group)

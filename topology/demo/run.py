@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from schemas.codec import Codec
-from topology.demo import report, screen
+from topology.demo import desk, report, screen
 from topology.demo.balance import Line, balance
 from topology.demo.clock import now_ms
 from topology.demo.errors import DemoError
@@ -50,6 +50,10 @@ class Options:
     data_dir: Path | None = None
     keep: bool = False
     plain: bool = False
+    metrics_port: int = 0
+    """Where the first worker answers scrapes; each other process at the port after it. 0: none does."""
+    desk: bool = True
+    """Whether the desk is started too, if it is installed."""
 
 
 @dataclass
@@ -109,22 +113,31 @@ class _Demo:
         self._kafka = self._settings.kafka_config()
         self._codec = Codec()
         self._result = Result()
+        self._desk_port = desk.free_port() if options.desk and desk.installed() else 0
 
     def run(self) -> Result:
         """All of it; whatever happens, no process or thread of ours is left."""
         create_topics(self._settings, self._register)
         rulebook = write_rulebook(self._folder)
-        workers = Workers(self._settings, rulebook, count=self._options.workers, folder=self._folder / "logs")
+        workers = Workers(
+            self._settings,
+            rulebook,
+            count=self._options.workers,
+            folder=self._folder / "logs",
+            metrics_port=self._options.metrics_port,
+            desk_port=self._desk_port,
+        )
         with _caught(self._interrupts), contextlib.ExitStack() as running:
             running.callback(workers.stop)
             workers.start()
             self._console.print(f"starting {self._options.workers} workers, logs in {workers.logs}", highlight=False)
+            if self._desk_port:
+                self._console.print(f"the desk, where you can take cases: {self._desk}", highlight=False)
             workers.wait_until_ready(lambda: self._interrupts.count > 0)
             world = running.enter_context(self._begin())
             self._play(world, workers)
             self._result.faults += workers.stop()
             self._settle(world)
-            in_hand = set(world.systems.in_hand)
         self._result.faults += [f"the broker refused {n:,} records: {why}" for why, n in world.ledger.refused.items()]
         facts = read_facts(
             self._kafka,
@@ -132,7 +145,8 @@ class _Demo:
             self._codec,
             group=self._settings.group,
             ledger=world.ledger,
-            in_hand=in_hand,
+            systems=world.systems,
+            staff=world.specialists.names,
         )
         self._result.lines = balance(facts)
         report.show(self._console, self._result.lines, self._result.faults, world.scene)
@@ -153,7 +167,12 @@ class _Demo:
             workers=options.workers,
             folder=self._folder,
             servers=f"Kafka {self._services.kafka_bootstrap}",
+            desk=self._desk,
         )
+
+    @property
+    def _desk(self) -> str:
+        return desk.address(self._desk_port) if self._desk_port else ""
 
     # --- phases -----------------------------------------------------------------------------------------------
 

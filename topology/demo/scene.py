@@ -32,6 +32,8 @@ class Scene:
     servers: str
     workers: int
     specialists: int
+    desk: str = ""
+    """Where somebody can take part; empty: nowhere."""
     phase: str = "starting"
     unread: int = 0
     began_s: float = field(default_factory=time.monotonic)

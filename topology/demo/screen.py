@@ -66,7 +66,8 @@ class Screen:
         )
         bottom.split_row(
             Layout(_box("refused, and what changed nothing", self._refused()), ratio=4),
-            Layout(_box("dead letters", self._letters()), ratio=6),
+            Layout(_box("dead letters", self._letters()), ratio=4),
+            Layout(_box("misfires suspected", self._misfires()), ratio=3),
         )
         return whole
 
@@ -78,7 +79,9 @@ class Screen:
             self._reversals(short=True),
             Text(f"refused    {_listed(totals.refused)}"),
             Text(f"dead       {_listed(totals.letters)}"),
-            Text(f"data       {self._scene.folder}"),
+            Text(f"misfire    {'; '.join(map(str, totals.misfires.values()))}", style="bold red")
+            if totals.misfires
+            else Text(f"data       {self._scene.folder}"),
         ]
         for line in lines:
             line.truncate(width, overflow="ellipsis")
@@ -103,6 +106,7 @@ class Screen:
     def _foot(self) -> Text:
         scene = self._scene
         return Text.assemble(
+            *([("desk  ", "dim"), (scene.desk, "bold"), ("   ", "dim")] if scene.desk else []),
             ("data  ", "dim"),
             str(scene.folder),
             ("   on  ", "dim"),
@@ -228,6 +232,12 @@ class Screen:
             (letter.text, "dim"),
         )
 
+    def _misfires(self) -> Text:
+        found = list(self._scene.view.totals.misfires.values())
+        if not found:
+            return Text("none", style="dim")
+        return Text("\n".join(map(str, found)), style="bold red")
+
 
 def line(scene: Scene) -> str:
     """The scene in one line, for logs and terminals without a picture."""
@@ -240,6 +250,7 @@ def line(scene: Scene) -> str:
         f"  {scene.unread:>4} unread  {latency}  cases {totals.opened} ({waiting} open)"
         f"  refused {sum(totals.refused.values())}  reversals {len(totals.reversals)} ordered"
         f" {len(totals.confirmed)} confirmed  dead letters {sum(totals.letters.values())}"
+        f"  misfires {', '.join(sorted({m.alert.detector.version for m in totals.misfires.values()})) or 'none'}"
     )
 
 

@@ -117,6 +117,11 @@ class Specialists(Actor):
         return sum(len(pod.staff) for pod in self._pods.values())
 
     @property
+    def names(self) -> frozenset[str]:
+        """Who they are: whoever else reviews is a person at the desk."""
+        return frozenset(one.name for pod in self._pods.values() for one in pod.staff)
+
+    @property
     def idle(self) -> bool:
         """Does nobody hold a case or wait for an answer?"""
         return all(one.doing is Doing.NOTHING for pod in self._pods.values() for one in pod.staff)

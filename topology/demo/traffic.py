@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from schemas.records import EnforcementIssued, Record, UserId
+from schemas.records import EnforcementId, EnforcementIssued, Record, Target, UserId
 from schemas.vocabulary import Action
 from topology.demo import measures, odds, rates
 from topology.demo.forms import Forms, user_of
@@ -59,6 +59,11 @@ def traffic(plan: Plan) -> Iterator[Sending]:
     yield from _Timeline(plan).run()
 
 
+def first_burst_s(plan: Plan) -> float:
+    """When the detector version strikes wrongly for the first time."""
+    return max(1.0, plan.seconds * _FIRST_BURST)
+
+
 def staff_needed(plan: Plan) -> float:
     """Cases a second that this traffic opens when there is no burst."""
     return _stories_a_second(plan) * _appeals_a_story(plan)
@@ -87,6 +92,11 @@ class _Timeline:
         self._waiting: list[tuple[float, int, Sending]] = []
         self._count = 0
         self._measures = {kind: published.measures for kind, published in rates.BY_RESTRICTION.items()}
+        self._strikes: dict[UserId, EnforcementId] = {}
+        """The newest measure with a strike, by user."""
+        self._targets: dict[tuple[UserId, Action], Target] = {}
+        """What was struck last by such a measure or one that hits the same kind of thing; never an account."""
+        self._past = Random(f"{plan.seed} past")
 
     def run(self) -> Iterator[Sending]:
         """See `traffic`."""
@@ -101,7 +111,7 @@ class _Timeline:
 
     def _beginnings(self) -> Iterator[float]:
         a_second = _stories_a_second(self._plan)
-        burst_s = max(1.0, self._plan.seconds * _FIRST_BURST)
+        burst_s = first_burst_s(self._plan)
         at_s = self._rng.expovariate(a_second)
         while at_s < self._plan.seconds:
             if at_s >= burst_s:
@@ -123,7 +133,7 @@ class _Timeline:
         if self._happens(odds.PROFILE_SHARE if way is None else odds.APPELLANT_PROFILE_SHARE):
             self._send(at_s, ENFORCEMENTS, self._forms.profile(at_s, who), Kind.PROFILE)
         issued_s = at_s - odds.UNTIMELY_DAYS * 86_400 if way is Kind.UNTIMELY else at_s
-        issued = self._forms.issued(issued_s, who, action)
+        issued = self._issued(issued_s, who, action)
         heard_s = at_s + self._rng.uniform(0.8, 2.5) if way is Kind.EARLY_APPEAL else at_s
         if way is not Kind.ORPHAN_APPEAL:
             self._send(heard_s, ENFORCEMENTS, issued, Kind.ENFORCEMENT)
@@ -139,6 +149,20 @@ class _Timeline:
         if self._happens(odds.LIFT_SHARE):
             later_s = heard_s + self._rng.uniform(2, 8)
             self._send(later_s, ENFORCEMENTS, self._forms.lifted(later_s, issued), Kind.LIFT)
+
+    def _issued(self, at_s: float, who: measures.User, action: Action) -> EnforcementIssued:
+        """A measure, in its place among what was done to this user before."""
+        target = caused_by = None
+        if self._past.random() < odds.SAME_TARGET_SHARE:
+            target = self._targets.get((who.user_id, action))
+        if action in measures.RESTS_ON_STRIKES and self._past.random() < odds.CAUSED_SHARE:
+            caused_by = self._strikes.get(who.user_id)
+        issued = self._forms.issued(at_s, who, action, target=target, caused_by=caused_by)
+        if issued.strikes:
+            self._strikes[who.user_id] = issued.enforcement_id
+        for other in measures.alike(action):
+            self._targets[who.user_id, other] = issued.target
+        return issued
 
     def _burst(self, at_s: float) -> None:
         """A detector version misfires: it strikes many at once, and many of them appeal."""

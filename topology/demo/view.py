@@ -9,8 +9,8 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from schemas.records import Case, CaseEvent, ReversalConfirmed, ReversalOrdered
-from schemas.vocabulary import CaseEventKind
+from schemas.records import Case, CaseEvent, MisfireSuspected, ReversalConfirmed, ReversalOrdered
+from schemas.vocabulary import CaseEventKind, MisfireKind
 from topology.demo.actors import Actor
 from topology.demo.outbox import Outbox
 from topology.demo.reading import Arrived, Reader
@@ -18,6 +18,7 @@ from topology.demo.specialists import CASES
 from topology.engine import deadletter
 
 DEAD_LETTERS = ".dlq"
+MISFIRES = "misfire.alerts"
 
 _LATENCIES = 5_000
 _NEWEST = 8
@@ -30,6 +31,23 @@ class Letter:
     origin: str
     reason: str
     text: str
+
+
+@dataclass(frozen=True)
+class Misfire:
+    """An alert, and when it was read."""
+
+    alert: MisfireSuspected
+    at_s: float
+    """By the monotonic clock."""
+
+    def __str__(self) -> str:
+        alert = self.alert
+        what = "appealed against" if alert.kind is MisfireKind.APPEAL_RATE else "overturned"
+        return (
+            f"{alert.detector.name} {alert.detector.version}: {alert.rate:.0%} of {alert.n:,} {what}, "
+            f"expected at most {alert.baseline:.0%}"
+        )
 
 
 @dataclass
@@ -47,6 +65,8 @@ class Totals:
     confirmed: set[str] = field(default_factory=set[str])
     directives: set[str] = field(default_factory=set[str])
     letters: Counter[str] = field(default_factory=Counter[str])
+    misfires: dict[str, Misfire] = field(default_factory=dict[str, "Misfire"])
+    """By alert: what the insights suspect."""
 
 
 class View(Actor):
@@ -74,6 +94,8 @@ class View(Actor):
                 self.totals.reversals.add(order.reversal_id)
                 self.totals.directives |= {directive.directive_id for directive in order.directives}
                 self.totals.resent += order.attempt > 1
+            case MisfireSuspected() as alert:
+                self.totals.misfires.setdefault(alert.alert_id, Misfire(alert, time.monotonic()))
             case ReversalConfirmed() as confirmed:
                 self.totals.confirmed.add(confirmed.reversal_id)
             case _ if arrived.topic.startswith(CASES):

@@ -1,8 +1,10 @@
-"""The worker processes of the demo: `recourse run` as in production, watched, logged to files, stopped by SIGTERM."""
+"""The processes of the demo: `run`, `insights` and the desk as in production, watched, logged, stopped."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import os
 import re
 import signal
@@ -14,6 +16,10 @@ from pathlib import Path
 from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from topology.access.files import SUFFIX
+from topology.access.kafka import KafkaAccess
+from topology.access.redis import RedisAccess
+from topology.demo import desk
 from topology.demo.errors import DemoError
 from topology.embedded.process import SupervisedProcess
 from topology.rulebook_file import PACKAGED, parse_rulebook
@@ -22,7 +28,13 @@ from topology.settings import PREFIX, Settings
 FIRST_WAIT = "2s"
 """After which a directive without a good answer is sent again; the packaged rulebook has minutes."""
 
-_KEPT = ("RECOURSE_KAFKA_OPTIONS", "RECOURSE_REDIS_MODE", "RECOURSE_REDIS_SENTINEL_SERVICE", "RECOURSE_CACHE")
+_KEPT = {"RECOURSE_CACHE"} | {
+    f"{PREFIX}{name.upper()}{suffix}"
+    for access in (KafkaAccess, RedisAccess)
+    for name in access.model_fields
+    for suffix in ("", SUFFIX)
+}
+"""What names servers that are not ours, and says who the workers are there."""
 _SESSION_S = "8"
 """A member hears of another's joining with its next heartbeat, a quarter of this: the demo wants to begin."""
 _READY_S = 60.0
@@ -45,11 +57,25 @@ def write_rulebook(folder: Path) -> Path:
 class Workers:
     """Each worker is a process of its own that cannot outlive this one."""
 
-    def __init__(self, settings: Settings, rulebook: Path, *, count: int, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rulebook: Path,
+        *,
+        count: int,
+        folder: Path,
+        metrics_port: int = 0,
+        desk_port: int = 0,
+    ) -> None:
+        # They are an extra of the installation; nothing else of the demo needs them.
+        self._insights = "faust" in sys.modules or importlib.util.find_spec("faust") is not None
         self._settings = settings
         self._folder = folder
         self._processes: dict[str, SupervisedProcess] = {}
         self._count = count
+        self._metrics_port = metrics_port
+        self._desk_port = desk_port
+        """Where the desk listens; 0: there is none."""
         self._told: set[str] = set()
         """Whose end has been told already."""
         self._environment = {
@@ -58,6 +84,7 @@ class Workers:
             "RECOURSE_REDIS": settings.redis,
             "RECOURSE_TOPIC_PREFIX": settings.topic_prefix,
             "RECOURSE_GROUP": settings.group,
+            "RECOURSE_PARTITIONING": settings.partitioning,
             "RECOURSE_RULEBOOK": str(rulebook),
             "RECOURSE_LOG_FORMAT": "json",
             "RECOURSE_SESSION_S": _SESSION_S,
@@ -71,14 +98,25 @@ class Workers:
     def start(self) -> None:
         """Start all; they join the group in their own time."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with _environment(self._environment):
-            for number in range(self._count):
-                name = f"worker-{number}"
-                self._processes[name] = SupervisedProcess(
-                    [sys.executable, "-m", "topology.cli", "run", "--slot", str(number)],
-                    log=self._folder / f"{name}.log",
-                    cwd=Path.cwd(),
-                )
+        # With these, `recourse` finds the demo's topics and keys.
+        (self._folder / "environment.json").write_text(json.dumps(self._environment, indent=1), encoding="utf-8")
+        for number in range(self._count):
+            self._begin(f"worker-{number}", number, "run", "--slot", str(number))
+        if self._insights:
+            self._begin("insights", self._count, "insights")
+        if self._desk_port:
+            self._start("desk", desk.environment(self._settings, self._folder, self._desk_port), desk.MODULE)
+
+    def _begin(self, name: str, number: int, *arguments: str) -> None:
+        port = self._metrics_port + number if self._metrics_port else 0
+        told = {**self._environment, "RECOURSE_METRICS_PORT": str(port)}
+        self._start(name, told, "topology.cli", *arguments)
+
+    def _start(self, name: str, told: Mapping[str, str], *module: str) -> None:
+        with _environment(told):
+            self._processes[name] = SupervisedProcess(
+                [sys.executable, "-m", *module], log=self._folder / f"{name}.log", cwd=Path.cwd()
+            )
 
     def wait_until_ready(self, stopping: Callable[[], bool]) -> None:
         """Wait until all are in the group and hold their partitions, or somebody wants to stop.

@@ -11,15 +11,15 @@ from typing import Any
 from schemas.codec import Codec
 from topology.demo.actors import Actor
 from topology.demo.feeder import Feeder
-from topology.demo.lag import Lag
 from topology.demo.outbox import Ledger, Outbox
 from topology.demo.readback import CASE_EVENTS
 from topology.demo.reading import Reader
 from topology.demo.scene import Scene
 from topology.demo.specialists import CASES, Specialists
 from topology.demo.systems import RESOLUTIONS, EnforcementSystems
-from topology.demo.traffic import Plan, staff_needed
-from topology.demo.view import DEAD_LETTERS, View
+from topology.demo.traffic import ENFORCEMENTS, Plan, staff_needed
+from topology.demo.view import DEAD_LETTERS, MISFIRES, View
+from topology.lag import Lag
 from topology.topics import Register
 
 
@@ -65,15 +65,15 @@ class World:
 
 
 @contextlib.contextmanager
-def begin(plan: Plan, room: Room, *, workers: int, folder: Path, servers: str) -> Generator[World]:
+def begin(plan: Plan, room: Room, *, workers: int, folder: Path, servers: str, desk: str = "") -> Generator[World]:
     """Everybody reads and waits; the feeder is there but has not begun. At the end of the block all have ended."""
     with contextlib.ExitStack() as threads:
         outbox = Outbox(room.kafka, room.register, room.codec)
         threads.callback(outbox.close)
         pods = [CASES + pod for pod in room.register.pods]
         queues = [topic.name for topic in room.register.topics if topic.name.endswith(DEAD_LETTERS)]
-        view = View(room.reader("view", *pods, *queues, CASE_EVENTS, RESOLUTIONS), outbox)
-        systems = EnforcementSystems(room.reader("systems", RESOLUTIONS), outbox, seed=plan.seed)
+        view = View(room.reader("view", *pods, *queues, CASE_EVENTS, RESOLUTIONS, MISFIRES), outbox)
+        systems = EnforcementSystems(room.reader("systems", ENFORCEMENTS, RESOLUTIONS), outbox, seed=plan.seed)
         specialists = Specialists(
             room.reader("specialists", *pods),
             outbox,
@@ -96,6 +96,7 @@ def begin(plan: Plan, room: Room, *, workers: int, folder: Path, servers: str) -
             systems=systems,
             folder=folder,
             servers=servers,
+            desk=desk,
             workers=workers,
             specialists=specialists.seats,
         )

@@ -1,14 +1,12 @@
 """The broker's jars: fetched once, checked against pinned digests, then used offline.
 
 `kafka_jars.json` (written by `lock.py`) names each jar with its SHA-256, so no dependency is resolved on a
-user's machine and nothing but these bytes is ever run. jgo fetches by Maven coordinates; the repositories of
-a user's own jgo configuration are asked too.
+user's machine and nothing but these bytes is ever run. `maven.py` fetches them.
 """
 
 import contextlib
 import fcntl
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -18,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from topology.embedded.errors import EmbeddedError
+from topology.embedded.maven import Coordinates, fetch_artifact
 from topology.embedded.progress import Progress, Step, to_stderr
 
 _LOCK = Path(__file__).with_name("kafka_jars.json")
 _PARALLEL = 4
-_ATTEMPTS = 3
-_TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def kafka_classpath(progress: Progress = to_stderr) -> str:
     folder = cache_dir() / f"kafka-{listed['kafka']}-{hashlib.sha256(lock).hexdigest()[:12]}"
     try:
         if not _complete(folder, jars):
-            with _alone(folder):
+            with alone(folder):
                 if not _complete(folder, jars):  # another process may have fetched them while we waited
                     _fetch(jars, folder, f"fetching Kafka {listed['kafka']}, once", progress)
     except OSError as error:
@@ -113,46 +110,16 @@ def _fetch(jars: list[Jar], folder: Path, text: str, progress: Progress) -> None
 
 
 def _fetch_one(jar: Jar, partial: Path) -> None:
-    """Fetch a jar into `partial`, trying again when the network or a proxy has a bad moment."""
-    try:
-        maven = importlib.import_module("jgo.maven")
-        settings = importlib.import_module("jgo.config").GlobalSettings.load()
-        constants = importlib.import_module("jgo.constants")
-    except ImportError as error:
-        raise EmbeddedError(
-            "fetching Kafka needs the jgo package: pip install 'recourse[embedded]', or name a running broker"
-            " in RECOURSE_KAFKA"
-        ) from error
-    context = maven.MavenContext(
-        repo_cache=partial / "maven",
-        remote_repos={"central": constants.MAVEN_CENTRAL_URL, **settings.repositories},
-        timeout=_TIMEOUT_S,
-    )
-    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-    failure: Exception | None = None
-    for _ in range(_ATTEMPTS):
-        try:
-            path: Path = artifact.resolve()
-        # jgo raises RuntimeError for "not found", and its HTTP library's own errors, which are OSErrors.
-        except (OSError, RuntimeError) as error:
-            failure = error
-        else:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            if digest == jar.sha256:
-                path.rename(partial / jar.file)
-                return
-            failure = ValueError(f"its SHA-256 is {digest}, not {jar.sha256}")
-        # jgo takes what lies in its cache for whole, be it half a file.
-        artifact.cached_path.unlink(missing_ok=True)
-    raise EmbeddedError(
-        f"cannot fetch {jar.file} of Kafka ({_ATTEMPTS} attempts): {failure}. Check the network and the"
-        " proxy settings; a mirror can be named in ~/.config/jgo.conf under [repositories]; or name a running"
-        " broker in RECOURSE_KAFKA"
-    ) from failure
+    """Fetch a jar into `partial`."""
+    coordinates = Coordinates(jar.group, jar.artifact, jar.version)
+    hint = "or name a running broker in RECOURSE_KAFKA"
+    target = partial / jar.file
+    what = f"{jar.file} of Kafka"
+    fetch_artifact(coordinates, jar.sha256, target, what=what, maven_cache=partial / "maven", hint=hint)
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Generator[None]:
+def alone(folder: Path) -> Generator[None]:
     """Hold off other processes that fetch the same folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:

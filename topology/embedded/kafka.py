@@ -62,6 +62,9 @@ _SETTINGS = {
     "share.coordinator.threads": "1",
 }
 
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Java's options for a broker that lives for minutes: no compiler that pays only for longer, no collector's threads."""
+
 
 class KafkaServer(Server):
     """A Kafka broker for development and tests, reached in plaintext from this machine only.
@@ -71,6 +74,8 @@ class KafkaServer(Server):
         heap_mb: The JVM's largest heap.
         port: Where clients connect; None for a free one.
         settings: Broker settings that go before ours.
+        jvm_options: More of Java's own options, such as `SHORT_LIVED`.
+        format_arguments: More for `kafka-storage format`, such as `("--add-scram", "…")`.
         keep: Whether `stop()` leaves the data.
         start_timeout_s: How long a start may take.
         progress: Is told what a start waits for.
@@ -87,12 +92,16 @@ class KafkaServer(Server):
         heap_mb: int = 512,
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        jvm_options: Sequence[str] = (),
+        format_arguments: Sequence[str] = (),
         keep: bool = True,
         start_timeout_s: float = 120.0,
         progress: Progress = to_stderr,
     ) -> None:
         super().__init__(data_dir, port=port, keep=keep, start_timeout_s=start_timeout_s, progress=progress)
         self._heap_mb = heap_mb
+        self._jvm_options = tuple(jvm_options)
+        self._format_arguments = tuple(format_arguments)
         self._settings = dict(settings or {})
         self._cluster_id = ""
 
@@ -108,6 +117,7 @@ class KafkaServer(Server):
         return [
             str(java),
             f"-Xmx{self._heap_mb}m",
+            *self._jvm_options,
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -141,7 +151,7 @@ class KafkaServer(Server):
         return ours and _NODE_ID in metadata.brokers and led
 
     def _properties(self) -> str:
-        clients, controller = self._ports
+        clients, controller = self._ports[:2]
         settings = {
             **_SETTINGS,
             "listeners": f"PLAINTEXT://{HOST}:{clients},CONTROLLER://{HOST}:{controller}",
@@ -166,6 +176,7 @@ class KafkaServer(Server):
         # Without "-": the tool takes a value that starts with one for an option.
         cluster_id = base64.b64encode(uuid.uuid4().bytes, altchars=b"01").decode().rstrip("=")
         tool = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(properties)]
+        tool += self._format_arguments
         try:
             done = subprocess.run(  # noqa: S603 - the Java that we found, our own arguments
                 [*command, *tool],

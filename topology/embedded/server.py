@@ -163,7 +163,7 @@ class Server(ABC):
     def _launch_on_free_ports(self, command: Sequence[str]) -> None:
         """Launch on ports that are free; they may be taken by another before the server binds them."""
         for attempt in range(1, _PORT_ATTEMPTS + 1):
-            self._ports = _free_ports(self._port_count, first=self._wanted_port)
+            self._ports = free_ports(self._port_count, first=self._wanted_port)
             try:
                 self._launch(command)
             except EmbeddedError:
@@ -219,10 +219,24 @@ def _told(code: int) -> str:
     return f"exit code {code}"
 
 
-def _free_ports(count: int, *, first: int | None) -> tuple[int, ...]:
-    """Find ports that nobody listens on, all different."""
+def free_ports(count: int, *, first: int | None = None, in_a_row: bool = False) -> tuple[int, ...]:
+    """Find ports that nobody listens on, all different.
+
+    Args:
+        count: How many.
+        first: One of them, if it is free.
+        in_a_row: Whether each must be the one after that before it.
+
+    Raises:
+        EmbeddedError: There are not so many.
+    """
     if first is not None and not _is_free(first):
         raise EmbeddedError(f"port {first} on {HOST} is in use: stop what listens there, or choose another")
+    if in_a_row:
+        for start in random.sample(_PORTS, k=len(_PORTS)):
+            row = tuple(range(start, start + count))
+            if all(_is_free(port) for port in row):
+                return row
     ports = [] if first is None else [first]
     for port in random.sample(_PORTS, k=len(_PORTS)):
         if len(ports) == count:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from topology.engine.ports import Write
 from topology.engine.state import DUE_BYTES, RESERVED, wrap
@@ -26,12 +27,14 @@ class Allowances:
     whatever fails drops both (`Partition.forget`).
     """
 
-    __slots__ = ("_again", "_held", "_kept", "_partition", "_partitions", "_written", "answers")
+    __slots__ = ("_again", "_held", "_kept", "_written", "answers", "partition", "partitions")
 
     def __init__(self, raw: bytes | None, *, partition: int, partitions: int) -> None:
         """`raw` is the record in the store, None when nothing was ever spent."""
-        self._partition = partition
-        self._partitions = partitions
+        self.partition = partition
+        """Whose it is."""
+        self.partitions = partitions
+        """How many there are."""
         self._held = _decode(raw)
         """(day, units spent by name), with what the running event has spent. Never changed in place."""
         self._kept = self._held
@@ -52,7 +55,7 @@ class Allowances:
         if today > day:
             spent = {}
         used = spent.get(name, 0)
-        granted = used < share(limit, self._partition, self._partitions)
+        granted = used < share(limit, self.partition, self.partitions)
         if granted:
             self._held = (today, {**spent, name: used + 1})
         self.answers += (granted,)
@@ -78,7 +81,33 @@ class Allowances:
             return []
         self._written = self._kept
         day, spent = self._kept
-        return [(KEY, wrap(None, json.dumps({"day": day, "spent": spent}, sort_keys=True).encode()), None)]
+        return [(KEY, _encode(day, spent), None)]
+
+
+def redistributed(records: Iterable[bytes | None], partitions: int) -> list[bytes | None]:
+    """The records of partitions whose users are about to move to `partitions` others.
+
+    What was spent is shared out as a limit is. A share never grows when what is shared out shrinks, so whatever the
+    limit is, no partition begins with more spent than its share as long as the sum was within the limit; and then
+    exactly as much can still be spent as before. Only the newest day counts: no partition can go back before it.
+
+    Args:
+        records: as changelog and store have them, one of each partition; None where nothing was ever spent.
+        partitions: how many there will be.
+    """
+    known = [_decode(raw) for raw in records]
+    day = max((day for day, _ in known), default=0)
+    total = sum((Counter(spent) for at, spent in known if at == day), Counter[str]())
+    if not day:
+        return [None] * partitions
+    return [
+        _encode(day, {name: part for name, units in total.items() if (part := share(units, number, partitions))})
+        for number in range(partitions)
+    ]
+
+
+def _encode(day: int, spent: Mapping[str, int]) -> bytes:
+    return wrap(None, json.dumps({"day": day, "spent": spent}, sort_keys=True).encode())
 
 
 def _decode(raw: bytes | None) -> tuple[int, Mapping[str, int]]:

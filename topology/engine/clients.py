@@ -6,11 +6,22 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from topology.engine.definition import EngineConfig
+
+_SETTLING = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+"""What a broker says of a partition that has just been made, or has just got another leader."""
+_SETTLES_S = 5.0
 
 
 class SystemClock:
@@ -41,6 +52,9 @@ class NoMetrics:
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Ignore."""
 
+    def observe_all(self, name: str, values: Sequence[float], **labels: str) -> None:
+        """Ignore."""
+
 
 class BrokerOffsets:
     """Asks about partitions, and for their ends by the isolation level that rule 4(b) needs.
@@ -50,10 +64,30 @@ class BrokerOffsets:
     """
 
     def __init__(self, kafka: Mapping[str, Any]) -> None:
-        self._admin = AdminClient(dict(kafka))
+        self._kafka = dict(kafka)
+        self._admin = AdminClient(self._kafka)
+        self._asked = False
 
     def bounds(self, topic: str, partitions: Sequence[int], timeout: float) -> dict[int, tuple[int, int]]:
         """See `ports.Offsets.bounds`."""
+        until = time.monotonic() + min(timeout, _SETTLES_S)
+        while True:
+            try:
+                return self._bounds(topic, partitions, timeout)
+            except KafkaException as exc:
+                # The client asks with the leader epoch that it remembers, and does not look again when the broker says
+                # that it is an old one (FENCED_LEADER_EPOCH): a new client knows nothing old.
+                self._admin = AdminClient(self._kafka)
+                self._asked = False
+                if exc.args[0].code() not in _SETTLING or time.monotonic() >= until:
+                    raise
+            time.sleep(0.1)
+
+    def _bounds(self, topic: str, partitions: Sequence[int], timeout: float) -> dict[int, tuple[int, int]]:
+        if not self._asked:
+            # A client that has never asked for metadata sometimes waits three seconds before its first `list_offsets`.
+            self._admin.list_topics(topic, timeout=timeout)
+            self._asked = True
         ends: list[dict[int, int]] = []
         for spec in cast("tuple[OffsetSpec, OffsetSpec]", (OffsetSpec.earliest(), OffsetSpec.latest())):
             futures = self._admin.list_offsets(
@@ -87,11 +121,14 @@ def consumer(
         "session.timeout.ms": int(session_s * 1000),
         # A member learns of a rebalance from its next heartbeat, so this delays everybody who joins.
         "heartbeat.interval.ms": int(min(3.0, session_s / 4) * 1000),
-        # The longest step between two polls is a commit at its limit, or a revoke at its own.
-        "max.poll.interval.ms": int(1000 * (config.init_s + config.commit_s + config.revoke_s + 60)),
+        # Past it the group takes the partitions away, and `/livez` asks for a restart.
+        "max.poll.interval.ms": int(1000 * config.longest_step_s),
         # Tells the merge that an input has no more for now, so that nothing waits for it.
         "enable.partition.eof": True,
-        "fetch.wait.max.ms": 50,
+        # A broker that answers with the first byte answers once for each record that arrives, and at 1,000 a second
+        # that is most of what it does: here it collects for 10 ms, less than a batch waits for the one before it.
+        "fetch.min.bytes": 65_536,
+        "fetch.wait.max.ms": 10,
         "fetch.queue.backoff.ms": 20,
         "queued.max.messages.kbytes": 32_768,
         "topic.metadata.refresh.interval.ms": 60_000,
@@ -112,10 +149,10 @@ def producer(kafka: Mapping[str, Any], *, group: str, config: EngineConfig, **mo
             "transaction.timeout.ms": int(config.commit_s * 1000),
             # Java's partitioner: whoever keys by user_id, in any language, must reach the same partition.
             "partitioner": "murmur2_random",
-            "linger.ms": 5,
-            # The broker answers CONCURRENT_TRANSACTIONS while the transaction before is being completed; the
-            # default back-off makes each batch wait 100 ms for that.
-            "retry.backoff.ms": 20,
+            "linger.ms": 2,
+            # The broker answers CONCURRENT_TRANSACTIONS while the transaction before is being completed, which takes
+            # it some milliseconds; the default back-off makes each batch wait 100 ms for that.
+            "retry.backoff.ms": 5,
             "retry.backoff.max.ms": 200,
             "queue.buffering.max.messages": 500_000,
             "queue.buffering.max.kbytes": 524_288,
@@ -139,6 +176,8 @@ def changelog_reader(kafka: Mapping[str, Any], *, group: str, **more: Any) -> Co
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 50,
+            # By default the client, once it has fetched all that it may hold, looks again only after a second.
+            "fetch.queue.backoff.ms": 20,
             "queued.max.messages.kbytes": 65_536,
             **more,
         }

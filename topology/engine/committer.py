@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from confluent_kafka import KafkaException
 
+from topology import logs
 from topology.engine.batch import Batch
 from topology.engine.definition import EngineConfig
 from topology.engine.errors import (
@@ -20,10 +21,14 @@ from topology.engine.errors import (
     SlotTaken,
     StateLost,
     is_fence,
+    is_unauthorized,
     kafka_error,
+    unauthorized,
 )
-from topology.engine.ports import Clock, Metrics, Producer, StateStore
-from topology.engine.transaction import Probe, Step, TransactionalProducer
+from topology.engine.ports import Apply, Clock, Metrics, Producer, StateStore, Tracer
+from topology.engine.transaction import UNTOLD, Lap, Probe, Step, TransactionalProducer
+
+_NONE: dict[bytes, bool] = {}
 
 
 class Committer:
@@ -34,21 +39,26 @@ class Committer:
         producer: Callable[[], Producer],
         *,
         inputs: tuple[str, ...],
+        called: Callable[[str], str],
         changelog: str,
         config: EngineConfig,
         store: StateStore,
         clock: Clock,
         metrics: Metrics,
         probe: Probe,
+        tracer: Tracer | None,
     ) -> None:
         self._producer = TransactionalProducer(producer, config=config, clock=clock, metrics=metrics, probe=probe)
         self._inputs = inputs
+        self._called = called
+        self._log = logs.logger().bind(slot=config.slot)
         self._changelog = changelog
         self._config = config
         self._store = store
         self._clock = clock
         self._metrics = metrics
         self._probe = probe
+        self._tracer = tracer
         self._thread = ThreadPoolExecutor(1, "committer") if config.pipelined else None
         self._flight: Future[None] | None = None
         self._abandoned: Future[None] | None = None
@@ -77,7 +87,16 @@ class Committer:
                 self._thread.shutdown(wait=True)
 
     def submit(self, batch: Batch) -> None:
-        """Make the batch durable; behind the caller's back when pipelined. The one before must be settled."""
+        """Make the batch durable; behind the caller's back when pipelined. The one before must be settled.
+
+        A producer that has aborted is replaced now and not when it did: partitions were to be given up then.
+
+        Raises:
+            SlotTaken, Misconfigured: no producer could be made in its place.
+        """
+        if self._producer.spent:
+            self._renewals -= 1  # nobody fenced it
+            self._renew()
         self.in_flight = batch
         if self._thread is not None:
             self._flight = self._thread.submit(self._make_durable, batch, self.checkpoints)
@@ -108,6 +127,10 @@ class Committer:
                 ) from None
             raise
         self._settled(batch)
+
+    def free(self) -> bool:
+        """Would `settle` return, or raise, at once?"""
+        return self._flight is None or self._flight.done()
 
     def drop(self, cause: EngineError) -> None:
         """Wait for the batch in flight, whatever becomes of it, and replace the producer if its fate asks for it.
@@ -143,9 +166,11 @@ class Committer:
             # it if it has not sent its offsets yet: giving up the partitions now is safe.
             self._producer.cancelled = True
             self._metrics.count("revoke_deadline_missed_total")
+            self._log.warning("batch_outlives_its_partitions", limit_s=limit_s)
             self._abandoned = self._flight
         except EngineError as exc:
             self._metrics.count("batches_failed_total", kind=type(exc).__name__)
+            self._log.warning("batch_failed_on_leaving", kind=type(exc).__name__, why=str(exc))
             if isinstance(exc, Fenced | FateUnknown):
                 self._renew()
         self._flight = self.in_flight = None
@@ -174,38 +199,59 @@ class Committer:
         `checkpoints` are those of the assignment that the batch belongs to: one that outlives it must neither find
         nor move those of the next, or its late apply could pass for a newer one.
         """
-        started = self._clock.monotonic()
         heads = self._producer.run(
             batch,
             inputs=self._inputs,
             changelog=self._changelog,
             heads={p.number: checkpoints[p.number] for p in batch.writes},
         )
-        committed = self._clock.monotonic()
-        self._metrics.observe("batch_step_seconds", committed - started, step="commit")
+        lap = Lap(self._clock, self._metrics)
         self._probe(Step.APPLY)
+        untold = frozenset(number for number, head in heads.items() if head == UNTOLD)
+        if untold:  # what has been committed is all in the changelog: a restore finds where it ends
+            raise StateLost(untold, "the broker did not tell where in the changelog a batch ended")
         applies = [
-            (p.number, checkpoints[p.number], heads[p.number], writes) for p, writes in batch.writes.items() if writes
+            Apply(p.number, checkpoints[p.number], heads[p.number], writes, list(batch.index.get(p, _NONE).items()))
+            for p, writes in batch.writes.items()
+            if writes or p in batch.index
         ]
         lost: set[int] = set()
         for number, (applied, found) in self._store.apply(applies).items() if applies else ():
             # An apply whose answer was lost and which was sent again is refused, yet the view is as wanted.
             if applied or found == heads[number]:
                 checkpoints[number] = heads[number]
+                self._metrics.count("redis_applied_total")
             else:
                 self._metrics.count("redis_refused_total")
                 lost.add(number)
-        self._metrics.observe("batch_step_seconds", self._clock.monotonic() - committed, step="apply")
+        lap.done(Step.APPLY)
         if lost:
             raise StateLost(frozenset(lost), "Redis refused a batch: its checkpoint is not the expected one")
 
     def _settled(self, batch: Batch) -> None:
         self._flight = self.in_flight = None
         self._renewals = 0
+        batch.settled()
+        self._metrics.observe("batch_records", batch.good + batch.bad + batch.timers)
+        for name, published in batch.timed.items():
+            # A clock that is ahead of ours would take time away: `records_ahead_seconds` tells of it.
+            waited = [max(0, batch.committed_ms - at) / 1_000 for at in published]
+            self._metrics.observe_all(name, waited)
+        if batch.lateness:
+            self._metrics.observe_all("timer_lateness_seconds", [late / 1_000 for late in batch.lateness])
         self._metrics.count("records_folded_total", batch.good)
-        self._metrics.count("dead_letters_total", batch.bad)
+        for (source, reason), letters in batch.letters.items():
+            self._metrics.count("dead_letters_total", letters, input=self._called(source), reason=reason)
+            # Which records, `recourse dlq list` says; what was in them or in the error about them may be anything.
+            self._log.warning("dead_letters", input=self._called(source), reason=reason, records=letters)
         self._metrics.count("timers_fired_total", batch.timers)
         self._metrics.count("records_produced_total", len(batch.outputs))
+        if batch.told:
+            self._metrics.count("told_events_total", batch.told)
+        if batch.spans and self._tracer is not None:
+            self._tracer.folded(batch.spans, batch.begun_ms, batch.committed_ms)
+        for (name, labels), by in batch.counts.items():
+            self._metrics.count(name, by, **dict(labels))
 
     def _renew(self) -> None:
         """A new producer under the same id; the broker settles what the old one left open.
@@ -222,6 +268,9 @@ class Committer:
                 self._producer.open()
             except (KafkaException, SystemError) as exc:
                 failure = exc
+                error = kafka_error(exc)
+                if error is not None and is_unauthorized(error):
+                    raise unauthorized(error) from exc
                 self._metrics.count("producer_renewals_total", result="failed")
                 self._clock.sleep(min(self._config.backoff_s * 2**self._renewals, self._config.backoff_max_s))
             else:

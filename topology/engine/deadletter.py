@@ -21,6 +21,10 @@ PARTITION = "__streams.errors.partition"
 OFFSET = "__streams.errors.offset"
 REASON = "recourse.reason"
 TIMESTAMP = "recourse.timestamp"
+SEALED = "recourse.sealed"
+"""The only header before ours of a letter whose record, own headers and words are sealed (`FoldApp.seal`)."""
+TOLD = "recourse.told"
+TELLER = "recourse.teller"
 
 NULL_KEY = "null_key"
 BAD_KEY = "undecodable_key"
@@ -28,11 +32,12 @@ NULL_VALUE = "null_value"
 IMPLAUSIBLE_TIME = "implausible_time"
 HANDLER_RAISED = "handler_raised"
 TIMER_RAISED = "timer_raised"
+TELL_RAISED = "tell_raised"
 
 _TEXT_BYTES = 4_096
 """A message and a trace help the on-call; more than a screen of each does not."""
 
-Header = tuple[str, bytes]
+Header = tuple[str, str | bytes | None]
 
 
 def reason_of(exc: Exception) -> str:
@@ -87,7 +92,8 @@ class Limit:
         Raises:
             TooManyDeadLetters: a cap is reached; nothing of the running batch may be committed.
         """
-        for is_bad, times in ((0, good), (1, bad_run)):
+        unchanged = good if not self._bad and len(self._last) == self._last.maxlen else 0  # all good, and still so
+        for is_bad, times in ((0, good - unchanged), (1, bad_run)):
             for _ in range(min(times, self._last.maxlen or 0)):
                 if len(self._last) == self._last.maxlen:
                     self._bad -= self._last[0]

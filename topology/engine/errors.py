@@ -104,6 +104,30 @@ def is_fence(error: KafkaError) -> bool:
     return error.code() in _PRODUCER_FENCED or error.code() in _MEMBER_FENCED
 
 
+# Codes with which a broker says that an ACL is missing.
+_UNAUTHORIZED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+
+
+def is_unauthorized(error: KafkaError) -> bool:
+    """Does the error say that this principal may not do that? It will not go away by trying again."""
+    return error.code() in _UNAUTHORIZED
+
+
+def unauthorized(error: KafkaError) -> Misconfigured:
+    """What an operator is told then."""
+    return Misconfigured(
+        f"Kafka does not allow it: {error.str()}. `recourse acls` prints every right that is needed; nothing of the "
+        "batch was committed"
+    )
+
+
 # What librdkafka calls it when another member joins with our `group.instance.id`.
 _SLOT_TAKEN_TEXT = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import heapify, heappop, heapreplace
 
 from confluent_kafka import Message
 
 Taken = tuple[int, int, int, "bytes | None", Message]
-"""(time of its turn UTC ms, index of the input topic, offset, key, message)."""
+"""(time of its turn UTC ms, index of the input topic, offset, key of its state, message)."""
 
 
 class Lane:
     """What has come of one input topic's partition and waits for its turn."""
 
-    __slots__ = ("at_end", "next_offset", "queue", "topic")
+    __slots__ = ("asked_for", "at_end", "ended_at", "gaps", "next_offset", "prefix", "queue", "taken", "topic")
 
     def __init__(self, topic: int) -> None:
         self.topic = topic
         self.queue: deque[Taken] = deque()
         self.at_end = False
         """Read to its end: nothing needs to wait for it."""
+        self.ended_at = 0
+        """Where its end was when it was told last."""
+        self.prefix = b""
+        """See `FoldApp.prefixes`."""
         self.next_offset = 0
         """What comes from before this has been seen already."""
+        self.asked_for = -1
+        """The offset before a gap that the client was told to look for once more; the newest such."""
+        self.gaps = 0
+        """So many were gaps indeed."""
+        self.taken: deque[Taken] = deque()
+        """The first record of each batch on its way that has any of this lane, oldest first."""
+
+    @property
+    def oldest(self) -> Taken | None:
+        """The first record that is here and not committed; may be asked for from another thread."""
+        for waiting in (self.taken, self.queue):
+            try:
+                return waiting[0]
+            except IndexError:
+                continue
+        return None
 
 
 class Merge:
@@ -56,14 +77,25 @@ class Merge:
             queue = full[0].queue
             return [queue.popleft() for _ in range(min(limit, len(queue)))]
         taken: list[Taken] = []
-        while len(taken) < limit and full:
-            best = min(full, key=_turn)
-            taken.append(best.queue.popleft())
-            if not best.queue:
-                if patient and not best.at_end:
-                    break
-                full.remove(best)
+        # A head is its record, which begins with time and topic: no two are compared beyond these.
+        heads = [lane.queue[0] for lane in full]
+        heapify(heads)
+        while heads and len(taken) < limit:
+            record = heads[0]
+            taken.append(record)
+            lane = self.lanes[record[1]]
+            lane.queue.popleft()
+            if lane.queue:
+                heapreplace(heads, lane.queue[0])
+            elif patient and not lane.at_end:
+                break
+            else:
+                heappop(heads)
         return taken
+
+    def heads(self) -> list[tuple[Lane, Taken]]:
+        """The first record of each lane that has any."""
+        return [(lane, lane.queue[0]) for lane in self.lanes if lane.queue]
 
     def missing(self) -> list[Lane]:
         """The topics that records wait for: neither waiting nor known to be read to their end."""
@@ -75,9 +107,3 @@ class Merge:
         """Return records that were taken but not folded."""
         for record in reversed(records):
             self.lanes[record[1]].queue.appendleft(record)
-
-
-def _turn(lane: Lane) -> tuple[int, int]:
-    """By time, ties by topic."""
-    head = lane.queue[0]
-    return head[0], head[1]

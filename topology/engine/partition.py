@@ -35,7 +35,11 @@ class Partition:
         "allowances",
         "cache",
         "clock_ms",
+        "committed",
+        "ends",
         "merge",
+        "newest",
+        "next_due",
         "number",
         "partition_count",
         "paused_inputs",
@@ -59,6 +63,14 @@ class Partition:
         """Highest event time folded; kept in the metadata of the committed offsets, so it survives a restart."""
         self.positions: dict[int, int] = {}
         """Next offset to fold, by index of the input topic."""
+        self.committed: dict[int, int] = {}
+        """The same, committed; outlives what is forgotten, as it only tells how far behind we are."""
+        self.ends: dict[int, int] = {}
+        """Where the inputs ended when the partition came."""
+        self.newest: dict[int, int] = {}
+        """When the newest record folded was published (UTC ms), by index of the input."""
+        self.next_due: int | None = None
+        """UTC ms of the earliest timer when the newest batch was planned by the wall clock."""
         self.merge = Merge(inputs)
         self.paused_inputs: set[int] = set()
         """Inputs that wait because enough of them is buffered."""
@@ -81,5 +93,6 @@ class Partition:
         self.allowances = None
         self.merge = Merge(len(self.merge.lanes))
         self.positions = {}
+        self.next_due = None
         self.paused_inputs = set()
         self.waiting_since = None

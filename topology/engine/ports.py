@@ -8,9 +8,11 @@ the real ones fit without an adapter, and the tests' in-memory broker implements
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, Message, TopicPartition
+
+from topology.engine.carried import Folded
 
 RebalanceCallback = Callable[[Any, list[TopicPartition]], None]
 
@@ -63,7 +65,10 @@ class Consumer(Protocol):
         timeout: float = ...,
         cached: bool = ...,  # noqa: FBT001 - confluent-kafka's signature
     ) -> tuple[int, int] | None:
-        """With `cached`: (low, end) as of the newest fetch, without asking; negative before the first fetch."""
+        """With `cached`: (low, end) as of the newest fetch, without asking; negative before the first fetch.
+
+        Not from another thread: the client lets one in at a time, and a loop that consumes leaves no gap.
+        """
         ...
 
     def consumer_group_metadata(self) -> object:
@@ -92,12 +97,15 @@ class Producer(Protocol):
         value: bytes | None = ...,
         key: bytes | None = ...,
         partition: int = ...,
-        *,
+        callback: DeliveryCallback | None = ...,
         on_delivery: DeliveryCallback | None = ...,
         timestamp: int = ...,
         headers: Headers | None = ...,
     ) -> None:
-        """Queue one record; `BufferError` when the local queue is full."""
+        """Queue one record; `BufferError` when the local queue is full.
+
+        Given by position, a `callback` of None silences `on_delivery`, which is its other name.
+        """
         ...
 
     def poll(self, timeout: float) -> int:
@@ -154,9 +162,35 @@ class Offsets(Protocol):
 Write = tuple[bytes, bytes | None, int | None]
 """(key, dossier or None for a tombstone, UTC ms of its next timer or None)."""
 
+Indexing = tuple[bytes, bool]
+"""(term, whether it is in the index from now on)."""
+
+
+class DuePage(NamedTuple):
+    """Some of a partition's timers."""
+
+    checkpoint: int | None
+    """That the timers belong to; None: the store holds none."""
+    pairs: Sequence[tuple[int, bytes]]
+    """(due, key), earliest first."""
+    until: int
+    """UTC ms up to which these are all."""
+
+
+class Apply(NamedTuple):
+    """What is to be written of one partition, all of it or nothing."""
+
+    partition: int
+    expected: int | None
+    """The checkpoint that the store must have; None: it holds nothing of the partition."""
+    new: int
+    """The checkpoint afterwards."""
+    writes: Sequence[Write]
+    terms: Sequence[Indexing] = ()
+
 
 class StateStore(Protocol):
-    """The view of the changelog: dossiers by partition, each partition with its checkpoint.
+    """The view of the changelog: dossiers, timers and index by partition, each partition with its checkpoint.
 
     The checkpoint is the changelog offset up to which the store holds the fold. Every answer carries it, so a
     reader can tell a user without history from a store that lost data. Raises `StoreDown` when unreachable.
@@ -166,25 +200,35 @@ class StateStore(Protocol):
         """By partition: its checkpoint (None: the store holds nothing) and the dossiers in the order asked."""
         ...
 
-    def apply(
-        self, batch: Iterable[tuple[int, int | None, int, Sequence[Write]]]
-    ) -> dict[int, tuple[bool, int | None]]:
-        """For each (partition, expected, new, writes): write all if the checkpoint is `expected`, else nothing.
+    def apply(self, batch: Iterable[Apply]) -> dict[int, tuple[bool, int | None]]:
+        """For each partition: write all if dossiers, timers and index agree on the expected checkpoint, else nothing.
 
-        Returns by partition (applied?, the checkpoint found).
+        Returns by partition (applied?, the checkpoint found; None: there is none, or they do not agree).
         """
         ...
 
     def checkpoints(self, partitions: Sequence[int]) -> dict[int, int | None]:
-        """The checkpoints now."""
+        """The checkpoints now; None where there is none, or where dossiers, timers and index do not agree on it."""
         ...
 
     def reset(self, partition: int) -> None:
         """Forget all of the partition, checkpoint included."""
         ...
 
-    def timers(self, partition: int) -> tuple[int | None, list[tuple[int, bytes]]]:
-        """The checkpoint that the timers belong to, and all (due, key)."""
+    def timers(self, partition: int, after: int, limit: int) -> DuePage:
+        """The timers due after `after` (UTC ms), about `limit` of them, `until` a moment that is not cut in two.
+
+        So there are more of them if many are due at the same moment. The checkpoint is looked at last, as by `scan`.
+        """
+        ...
+
+    def scan(self, partition: int, low: bytes, high: bytes, limit: int) -> tuple[int | None, list[bytes]]:
+        """The checkpoint that the index belongs to, and its terms after `low` and before `high`, first in byte order.
+
+        At most `limit` of them. The checkpoint is looked at after the page: whatever was lost before the page was
+        taken is told by it, and what is lost in between takes it away too. The other way round, a flush between
+        the two would give an empty page with a checkpoint that was good.
+        """
         ...
 
 
@@ -204,6 +248,14 @@ class Clock(Protocol):
         ...
 
 
+class Tracer(Protocol):
+    """Who collects spans. Nothing that is published rests on it."""
+
+    def folded(self, spans: Sequence[Folded], begun_ms: int, committed_ms: int) -> None:
+        """These events were folded and are durable; their batch was folded from then (UTC ms) and committed then."""
+        ...
+
+
 class Metrics(Protocol):
     """Where the engine's figures go; names and labels are those of `topology.metrics`."""
 
@@ -217,4 +269,8 @@ class Metrics(Protocol):
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add to a histogram."""
+        ...
+
+    def observe_all(self, name: str, values: Sequence[float], **labels: str) -> None:
+        """Add all of these to a histogram."""
         ...

@@ -3,20 +3,27 @@
 In this order, for each partition: (a) the group's committed offsets, read so that pending transactional commits are
 settled first; (b) the changelog's high watermark, the uncommitted end; (c) the changelog, `read_committed`, from
 the store's checkpoint until an end-of-partition event reaches that mark; (d) only then is the partition active.
-Work is done in small steps so that the worker keeps polling and stays a member of its group (rule 9).
+Work is done in small steps so that the worker keeps polling and stays a member of its group (rule 9). A step reads a
+chunk; what it read is written in a thread behind the next one (`rebuild`).
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
+from topology.engine.committed import check_count, check_kept, check_seals, refuse_states_without_offsets
 from topology.engine.definition import EngineConfig
-from topology.engine.errors import StoreDown
-from topology.engine.ports import ChangelogReader, Clock, Consumer, Metrics, Offsets, StateStore, Write
-from topology.engine.state import due_of
-from topology.engine.transaction import decode_clock
+from topology.engine.errors import StoreDown, is_unauthorized, unauthorized
+from topology.engine.ports import ChangelogReader, Clock, Consumer, Metrics, Offsets, StateStore
+from topology.engine.position import decode_known
+from topology.engine.rebuild import Chunk, Rebuild, Seen, write
+from topology.engine.timers import BEFORE_ALL, Timers
 
 
 @dataclass
@@ -27,7 +34,8 @@ class Restored:
     """Next offset to fold by index of the input; an input without a committed offset is not in it."""
     clock_ms: int
     checkpoint: int
-    timers: list[tuple[int, bytes]]
+    timers: Timers
+    """The nearest of them."""
     partition_count: int
     """Partitions of the changelog, and so of each input."""
 
@@ -40,13 +48,20 @@ class _Replay:
     clock_ms: int
     mark: int
     partition_count: int
-    checkpoint: int | None
-    """What the store holds."""
     position: int
     """Next changelog offset to read."""
+    store: Rebuild
+    """The store's side of it, which the thread alone touches while chunks are on their way."""
     reached: int = -1
     """Offset of the newest end-of-partition event."""
-    writes: dict[bytes, Write] = field(default_factory=dict[bytes, Write])
+    newest: dict[bytes, bytes | None] = field(default_factory=dict[bytes, bytes | None])
+    """What of the running chunk is to be written, by key."""
+
+
+_CHUNKS = 2
+"""So many are on their way at most: one being written, one that waits for it."""
+_WAIT_S = 0.05
+"""How long a step waits for a chunk to be written, when no more may be read."""
 
 
 class Restorer:
@@ -57,6 +72,8 @@ class Restorer:
         *,
         inputs: tuple[str, ...],
         changelog: str,
+        indexed: Callable[[bytes], Iterable[bytes]] | None,
+        found: Callable[[int, dict[int, int], dict[int, tuple[int, int]]], None],
         config: EngineConfig,
         reader: ChangelogReader,
         offsets: Offsets,
@@ -66,6 +83,8 @@ class Restorer:
     ) -> None:
         self._inputs = inputs
         self._changelog = changelog
+        self._indexed = indexed
+        self._found = found
         self._config = config
         self._reader = reader
         self._offsets = offsets
@@ -73,20 +92,37 @@ class Restorer:
         self._clock = clock
         self._metrics = metrics
         self._waiting: set[int] = set()
+        self._begun: dict[int, float] = {}
+        """When each partition came (monotonic seconds)."""
         self._running: dict[int, _Replay] = {}
+        self._thread = ThreadPoolExecutor(1, "restorer") if config.pipelined else None
+        self._chunks: deque[tuple[Chunk, Future[int]]] = deque()
+        """On their way into the store, oldest first; each answers how many states it wrote."""
         self._not_before = 0.0
         self._backoff_s = config.backoff_s
 
     def begin(self, partition: int) -> None:
         """Restore this partition, from the start."""
-        self.cancel(partition)
+        self._give_up(partition)
         self._waiting.add(partition)
+        self._begun.setdefault(partition, self._clock.monotonic())
 
     def cancel(self, partition: int) -> None:
         """The partition is no longer ours."""
+        self._give_up(partition)
+        self._begun.pop(partition, None)
+
+    def _give_up(self, partition: int) -> None:
         self._waiting.discard(partition)
-        if self._running.pop(partition, None) is not None:
+        replay = self._running.pop(partition, None)
+        if replay is not None:
+            replay.store.given_up = True
             self._read_running()
+
+    def close(self) -> None:
+        """End the thread; what is on its way to the store is written, and harms nobody."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True, cancel_futures=True)
 
     def hold(self) -> None:
         """Wait before the next try, longer each time until one succeeds."""
@@ -108,15 +144,21 @@ class Restorer:
             return {}
         try:
             if self._waiting:
+                self._drain()
                 self._start(consumer)
+            self._collect()
             self._read()
             done = self._finish()
         except (KafkaException, StoreDown) as exc:
+            if isinstance(exc, KafkaException) and is_unauthorized(exc.args[0]):
+                raise unauthorized(exc.args[0]) from exc
             if isinstance(exc, KafkaException) and exc.args[0].fatal():
                 raise
             self._metrics.count("restore_retries_total", kind=type(exc).__name__)
             self.hold()
             self._waiting.update(self._running)
+            for replay in self._running.values():
+                replay.store.given_up = True
             self._running.clear()
             return {}
         if done:
@@ -128,32 +170,53 @@ class Restorer:
     def _start(self, consumer: Consumer) -> None:
         """(a) and (b), in this order, and where the store stands."""
         partitions = sorted(self._waiting)
-        wanted = [TopicPartition(topic, p) for p in partitions for topic in self._inputs]
+        partition_count = self._offsets.partition_count(self._changelog, self._config.broker_s)
+        # Of all partitions, as a partition that was added has nothing committed that could tell.
+        wanted = [TopicPartition(topic, p) for p in range(partition_count) for topic in self._inputs]
         committed = consumer.committed(wanted, timeout=self._config.broker_s)
         for answer in committed:
             if answer.error is not None:
                 raise KafkaException(answer.error)
+        known = {(t.topic, t.partition): decode_known(t.metadata) for t in committed}
+        check_seals({one.seal for one in known.values()})
+        check_count(partition_count, {one.partitions for one in known.values()})
+        offsets = {(t.topic, t.partition): t.offset for t in committed}
+        inputs: dict[int, dict[int, tuple[int, int]]] = {p: {} for p in partitions}
+        for index, topic in enumerate(self._inputs):
+            found = self._offsets.bounds(topic, partitions, self._config.broker_s)
+            check_kept(topic, {p: (offsets[topic, p], start) for p, (start, _) in found.items()})
+            for p, start_and_end in found.items():
+                inputs[p][index] = start_and_end
         bounds = self._offsets.bounds(self._changelog, partitions, self._config.broker_s)
-        partition_count = self._offsets.partition_count(self._changelog, self._config.broker_s)
         checkpoints = self._store.checkpoints(partitions)
         for p in partitions:
             low, mark = bounds[p]
             checkpoint = checkpoints[p]
             if checkpoint is None or checkpoint > mark:
-                # Nothing there, or a Redis that remembers another life of this topic: start over.
+                # Nothing there; or not all of dossiers, timers and index, as when one of them was evicted or was
+                # never made by an older version; or a Redis that remembers another life of this topic: start over.
                 self._store.reset(p)
                 checkpoint = None
                 self._metrics.count("redis_rebuilt_total")
             positions = {self._inputs.index(t.topic): t.offset for t in committed if t.partition == p and t.offset >= 0}
-            clocks = [decode_clock(t.metadata) for t in committed if t.partition == p]
+            clocks = [one.clock_ms for (_, number), one in known.items() if number == p]
             self._running[p] = _Replay(
                 positions=positions,
                 clock_ms=max(clocks, default=0),
                 mark=mark,
                 partition_count=partition_count,
-                checkpoint=checkpoint,
-                position=low if checkpoint is None else max(low, checkpoint),
+                # Without offsets the first record of the changelog tells that they were lost: see `_take`.
+                position=low if checkpoint is None or not positions else max(low, checkpoint),
+                store=Rebuild(
+                    self._store,
+                    p,
+                    checkpoint,
+                    self._indexed,
+                    Seen(mark - low) if checkpoint is None else None,
+                    self._metrics,
+                ),
             )
+            self._found(p, positions, inputs[p])
         self._waiting.clear()
         self._read_running()
 
@@ -167,76 +230,101 @@ class Restorer:
         )
 
     def _read(self) -> None:
-        """(c): one chunk of the changelog into the store, the newest dossier of each key only."""
-        if all(self._caught_up(replay) for replay in self._running.values()):
+        """(c): one chunk of the changelog, the newest state of each key only, on its way into the store."""
+        if all(self._at_mark(replay) for replay in self._running.values()):
             return
-        for message in self._reader.consume(self._config.restore_records, timeout=0.05):
-            replay = self._running.get(message.partition() or 0)
-            if replay is not None:
-                self._take(replay, message)
-        chunk = [(p, r.checkpoint, r.position, list(r.writes.values())) for p, r in self._running.items() if r.writes]
-        for p, _, position, writes in chunk:
-            self._metrics.count("restored_records_total", len(writes))
-            self._write(p, position, writes)
+        if len(self._chunks) >= _CHUNKS:
+            futures.wait([self._chunks[0][1]], _WAIT_S)
+            self._collect()
+        if len(self._chunks) >= _CHUNKS:
+            return
+        self._take()
+        replays = self._running.values()
+        chunk: Chunk = [(replay.store, replay.newest, replay.position) for replay in replays if replay.newest]
+        if not chunk:
+            return
+        for replay in replays:
+            replay.newest = {}
+        if self._thread is not None:
+            self._chunks.append((chunk, self._thread.submit(write, chunk)))
+        else:
+            self._metrics.count("restored_records_total", write(chunk))
 
-    def _take(self, replay: _Replay, message: Message) -> None:
-        error = message.error()
-        offset = message.offset() or 0
-        if error is None:
-            key = message.key() or b""
-            raw = message.value()
-            replay.writes[key] = (key, raw, None if raw is None else due_of(raw))
-            replay.position = offset + 1
-        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+    def _take(self) -> None:
+        """The chunk, into the partitions that it belongs to.
+
+        Raises:
+            Misconfigured: a partition has states, and the group no offsets.
+        """
+        running = self._running
+        for message in self._reader.consume(self._config.restore_records, timeout=0.05):
+            replay = running.get(message.partition() or 0)
+            if replay is None:
+                continue
+            error = message.error()
+            if error is None:
+                if not replay.positions:
+                    refuse_states_without_offsets(f"{self._changelog}[{message.partition()}]")
+                replay.newest[message.key() or b""] = message.value()
+                replay.position = (message.offset() or 0) + 1
+            else:
+                self._not_a_record(replay, error, message.offset() or 0)
+
+    def _not_a_record(self, replay: _Replay, error: KafkaError, offset: int) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
             # Control records take offsets but are never delivered: only this event tells where we really are.
             replay.reached = max(replay.reached, offset)
         elif not error.retriable() and error.code() != KafkaError._TRANSPORT:  # noqa: SLF001
             raise KafkaException(error)
 
-    def _write(self, p: int, position: int, writes: list[Write]) -> None:
-        """Compare-and-set, a few thousand at a time; only the last call moves the checkpoint past the chunk."""
-        replay = self._running[p]
-        size = 5_000
-        for start in range(0, len(writes), size):
-            last = start + size >= len(writes)
-            # Part of a chunk: the old checkpoint still tells the truth, as replaying it again is harmless.
-            old = -1 if replay.checkpoint is None else replay.checkpoint
-            new = position if last else max(old, 0)
-            applied, found = self._store.apply([(p, replay.checkpoint, new, writes[start : start + size])])[p]
-            if not applied:
-                # Somebody else moved the view meanwhile (a zombie's last apply): look again from where it is.
-                self._metrics.count("redis_refused_total")
-                raise StoreDown(f"partition {p}: checkpoint is {found}, expected {replay.checkpoint}")
-            replay.checkpoint = new
-        replay.writes.clear()
+    def _collect(self) -> None:
+        """What became of the chunks that have been written.
 
-    def _caught_up(self, replay: _Replay) -> bool:
-        return not replay.writes and max(replay.position, replay.reached) >= replay.mark
+        Raises:
+            StoreDown: one could not be; those after it are not tried.
+        """
+        while self._chunks and self._chunks[0][1].done():
+            self._metrics.count("restored_records_total", self._chunks.popleft()[1].result())
+
+    def _drain(self) -> None:
+        """Let what is on its way end, whatever becomes of it: afterwards the store stands still.
+
+        A partition of which a chunk failed has been given up, which `_finish` sees.
+        """
+        while self._chunks:
+            _, written = self._chunks.popleft()
+            if written.exception() is None:
+                self._metrics.count("restored_records_total", written.result())
+
+    def _at_mark(self, replay: _Replay) -> bool:
+        return max(replay.position, replay.reached) >= replay.mark
 
     def _finish(self) -> dict[int, Restored]:
-        """(d): the partitions that reached their mark, with their timers."""
+        """(d): the partitions that reached their mark, with their timers.
+
+        None of them leaves `_running` before all are looked at: what fails for one sends all back to the start.
+        """
         done: dict[int, Restored] = {}
-        for p, replay in list(self._running.items()):
-            if not self._caught_up(replay):
+        on_their_way = {rebuild for chunk, _ in self._chunks for rebuild, _, _ in chunk}
+        for p, replay in self._running.items():
+            if not self._at_mark(replay) or replay.store in on_their_way:
                 continue
-            if replay.checkpoint is None:
-                self._write_empty(p, replay)
-            checkpoint, timers = self._store.timers(p)
-            if checkpoint != replay.checkpoint:
+            if replay.store.given_up:
+                raise StoreDown(f"partition {p}: not all of its changelog could be written")
+            if replay.store.checkpoint is None:
+                # A partition without any dossier gets a checkpoint too, or it would look lost for ever.
+                replay.store.write({}, replay.position)
+            checkpoint = replay.store.checkpoint
+            page = self._store.timers(p, BEFORE_ALL, self._config.timers_window)
+            if page.checkpoint != checkpoint:
                 # The index of timers was lost apart from the dossiers: rebuild both.
                 self._store.reset(p)
-                raise StoreDown(f"partition {p}: timers at {checkpoint}, dossiers at {replay.checkpoint}")
+                raise StoreDown(f"partition {p}: timers at {page.checkpoint}, dossiers at {checkpoint}")
+            timers = Timers(page.pairs, page.until)
+            done[p] = Restored(replay.positions, replay.clock_ms, checkpoint or 0, timers, replay.partition_count)
+        for p in done:
             del self._running[p]
-            done[p] = Restored(
-                replay.positions, replay.clock_ms, replay.checkpoint or 0, timers, replay.partition_count
-            )
+            self._metrics.observe("restore_seconds", self._clock.monotonic() - self._begun.pop(p))
         if done and self._running:
             self._read_running()
         return done
-
-    def _write_empty(self, p: int, replay: _Replay) -> None:
-        """A partition without any dossier gets a checkpoint too, or it would look lost for ever."""
-        applied, found = self._store.apply([(p, None, replay.position, [])])[p]
-        if not applied:
-            raise StoreDown(f"partition {p}: checkpoint appeared meanwhile ({found})")
-        replay.checkpoint = replay.position

@@ -5,11 +5,15 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from topology.engine.carried import Carried
+
 NO_DUE = -1
 _DUE = struct.Struct(">q")
 DUE_BYTES = _DUE.size
 RESERVED = b"\0"
-"""What the engine's own keys start with, in changelog and store. An input with such a key is a dead letter."""
+"""What no user's key starts with, in changelog and store. A record with such a key is a dead letter."""
+CHECKPOINT = RESERVED + b"checkpoint"
+"""Under this name the store keeps what it holds, inside the keys that it describes."""
 
 
 def wrap(due: int | None, payload: bytes) -> bytes:
@@ -37,8 +41,26 @@ class Entry:
         self.raw = raw
         self.state: Any = None
         self.due: int | None = None if raw is None else due_of(raw)
-        self.log: list[tuple[Any, int, tuple[bool, ...]]] = []
-        """What this batch has folded into the state so far: (event, now, answers of `spend`), for `Fold._undo`."""
+        self.log: list[tuple[Any, int, tuple[bool, ...], Carried | None]] = []
+        """What this batch has folded into the state so far, for `Fold._undo`: (event, now, answers of `spend`, what
+        its record's headers say).
+
+        In place of an event, `Base` says what all before it have made of the state.
+        """
+
+    @property
+    def exists(self) -> bool:
+        """Has anything ever been folded into it?"""
+        return self.raw is not None or bool(self.log)
+
+
+class Base:
+    """A state as encoded after an event that cannot be folded again, as what it saw of others may have changed."""
+
+    __slots__ = ("payload",)
+
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
 
 
 class Cache:

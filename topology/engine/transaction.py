@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from topology.engine.batch import ANY_PARTITION, Batch
+from topology.engine.batch import Batch
 from topology.engine.definition import EngineConfig
-from topology.engine.errors import AbortBatch, FateUnknown, Fenced, is_fence, kafka_error
+from topology.engine.errors import AbortBatch, FateUnknown, Fenced, is_fence, is_unauthorized, kafka_error, unauthorized
 from topology.engine.ports import Clock, Metrics, Producer
+from topology.engine.position import encode_known
 
 T = TypeVar("T")
 
@@ -28,11 +29,32 @@ class Step(Enum):
     APPLY = 7
 
 
+LABELS = {step: step.name.lower() for step in Step}
+"""As metrics name them."""
+
+UNTOLD = -1
+"""In place of an offset."""
+
 Probe = Callable[[Step], None]
 
 
 def no_probe(_step: Step) -> None:
     """Watch nothing."""
+
+
+class Lap:
+    """Tells the metrics how long each step took, one after the other."""
+
+    def __init__(self, clock: Clock, metrics: Metrics) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._since = clock.monotonic()
+
+    def done(self, step: Step) -> None:
+        """The step ends now, and the next one begins."""
+        now = self._clock.monotonic()
+        self._metrics.observe("batch_step_seconds", now - self._since, step=LABELS[step])
+        self._since = now
 
 
 class Budget:
@@ -70,6 +92,10 @@ class TransactionalProducer:
         self._producer: Producer | None = None
         self.cancelled = False
         """Set when partitions are lost: a transaction that has not reached step 6 is aborted, never committed."""
+        self.spent = False
+        """It has aborted a transaction, so it begins no other: offsets of the aborted one that were given up waiting
+        for may reach the broker when the next one runs, and commit with that, as both have one epoch (KAFKA-14402,
+        KIP-890, docs/complaints.md). Those of an older epoch are refused."""
 
     def open(self) -> None:
         """Create the producer and fence whoever used this id before.
@@ -81,13 +107,14 @@ class TransactionalProducer:
         producer = self._make()
         budget = Budget(self._clock, self._config.init_s)
         self._call(producer.init_transactions, budget, "init_transactions")
-        self._producer = producer
+        self._producer, self.spent = producer, False
 
     def run(self, batch: Batch, *, inputs: tuple[str, ...], changelog: str, heads: dict[int, int]) -> dict[int, int]:
         """Make the batch durable: all of it, or nothing.
 
         Returns:
-            By partition, the changelog offset after the batch's last dossier: the new checkpoint (rule 2).
+            By partition, the changelog offset after the batch's last dossier: the new checkpoint (rule 2). `UNTOLD` if
+            the broker took it, but an earlier answer that said where was lost (DUPLICATE_SEQUENCE_NUMBER).
 
         Raises:
             AbortBatch: nothing of it was written; read again from the committed offsets.
@@ -95,17 +122,22 @@ class TransactionalProducer:
             FateUnknown: it may or may not have been written; the producer must be replaced.
         """
         producer = self._producer
-        if producer is None:
+        if producer is None or self.spent:
             raise FateUnknown("the producer is being replaced")
         budget = Budget(self._clock, self._config.commit_s)
         delivered: dict[int, int] = {}
+        lap = Lap(self._clock, self._metrics)
         try:
             self._probe(Step.PRODUCE)
             producer.begin_transaction()
+            self._metrics.count("transactions_begun_total")
             delivered = self._produce(producer, batch, changelog, budget)
-            self._flush(producer, budget)
+            lap.done(Step.PRODUCE)
             self._probe(Step.OFFSETS)
+            # The records are on their way meanwhile: to wait for them first would take two round trips longer.
             self._send_offsets(producer, batch, inputs, budget)
+            self._flush(producer, budget)
+            lap.done(Step.OFFSETS)
             self._probe(Step.COMMIT)
             if self.cancelled:
                 raise AbortBatch("the partitions were lost before the commit")
@@ -115,6 +147,8 @@ class TransactionalProducer:
         except AbortBatch as exc:
             self._abort(exc, budget)
         self._commit(producer, budget)
+        batch.committed_ms = self._clock.now_ms()
+        lap.done(Step.COMMIT)
         self._metrics.count("transactions_committed_total")
         return heads | delivered
 
@@ -125,45 +159,39 @@ class TransactionalProducer:
         def delivered(error: KafkaError | None, message: Message) -> None:
             # An error here makes the commit fail too, so it needs no second handling.
             if error is None:
-                heads[message.partition() or 0] = (message.offset() or 0) + 1
+                offset = message.offset()
+                heads[message.partition() or 0] = UNTOLD if offset is None else offset + 1
 
-        for topic, partition, key, value, timestamp, headers in batch.outputs:
-            options: dict[str, Any] = {"timestamp": timestamp}
-            if partition != ANY_PARTITION:
-                options["partition"] = partition
-            if headers is not None:
-                options["headers"] = headers
-            self._queue(producer, budget, topic, value, key, options)
+        produce = producer.produce
+        for output in batch.outputs:
+            try:
+                produce(*output)
+            except BufferError:
+                self._queue(producer, budget, output)
         for partition, writes in batch.writes.items():
-            options = {"partition": partition.number, "timestamp": partition.clock_ms}
-            for key, raw, _due in writes[:-1]:
-                self._queue(producer, budget, changelog, raw, key, options)
-            for key, raw, _due in writes[-1:]:
-                self._queue(producer, budget, changelog, raw, key, options | {"on_delivery": delivered})
+            number, timestamp, last = partition.number, partition.clock_ms, len(writes) - 1
+            for n, (key, raw, _due) in enumerate(writes):
+                report = delivered if n == last else None
+                try:
+                    produce(changelog, raw, key, number, report, None, timestamp, None)
+                except BufferError:
+                    self._queue(producer, budget, (changelog, raw, key, number, report, None, timestamp, None))
         return heads
 
-    def _queue(
-        self,
-        producer: Producer,
-        budget: Budget,
-        topic: str,
-        value: bytes | None,
-        key: bytes | None,
-        options: dict[str, Any],
-    ) -> None:
+    def _queue(self, producer: Producer, budget: Budget, row: tuple[Any, ...]) -> None:
+        """The local queue is full: deliver some of it first. Bounded by the batch's budget."""
         while True:
+            self._metrics.count("producer_queue_full_total")
+            if not budget.left():
+                raise KafkaException(
+                    KafkaError(KafkaError._QUEUE_FULL, "queue full past the budget", False, False, True)  # noqa: SLF001
+                )
+            producer.poll(0.05)
             try:
-                producer.produce(topic, value, key, **options)
+                producer.produce(*row)
             except BufferError:
-                # The local queue is full: deliver some of it first. Bounded by the batch's budget.
-                self._metrics.count("producer_queue_full_total")
-                if not budget.left():
-                    raise KafkaException(
-                        KafkaError(KafkaError._QUEUE_FULL, "queue full past the budget", False, False, True)  # noqa: SLF001
-                    ) from None
-                producer.poll(0.05)
-            else:
-                return
+                continue
+            return
 
     def _flush(self, producer: Producer, budget: Budget) -> None:
         left = producer.flush(budget.left())
@@ -175,8 +203,8 @@ class TransactionalProducer:
     def _send_offsets(self, producer: Producer, batch: Batch, inputs: tuple[str, ...], budget: Budget) -> None:
         """Step 5: the offsets, with the group's generation as the fence (rule 1, KIP-447)."""
         positions = [
-            TopicPartition(inputs[topic], partition, offset, encode_clock(clock_ms))
-            for topic, partition, offset, clock_ms in batch.offsets
+            TopicPartition(inputs[topic], partition, offset, encode_known(known))
+            for topic, partition, offset, known in batch.offsets
         ]
         self._call(
             lambda left: producer.send_offsets_to_transaction(positions, batch.metadata, left),
@@ -198,7 +226,10 @@ class TransactionalProducer:
     def _abort(self, cause: BaseException, budget: Budget) -> None:
         """Undo the transaction and raise what the cause means for the worker. Never returns."""
         error = kafka_error(cause)
+        self.spent = True
         self._metrics.count("transactions_aborted_total")
+        if error is not None and error.fatal() and is_unauthorized(error):
+            raise unauthorized(error) from cause
         if error is not None and error.fatal():
             self._metrics.count("transactions_fenced_total")
             raise Fenced(f"the producer can do no more: {error.str()}") from cause
@@ -216,6 +247,8 @@ class TransactionalProducer:
         if error is not None and is_fence(error):
             self._metrics.count("transactions_fenced_total")
             raise Fenced(f"the group moved on: {error.str()}") from cause
+        if error is not None and is_unauthorized(error):
+            raise unauthorized(error) from cause
         raise AbortBatch(f"aborted: {error.str() if error else cause}") from cause
 
     def _call(self, call: Callable[[float], T], budget: Budget, name: str) -> T:
@@ -230,15 +263,3 @@ class TransactionalProducer:
                     raise
                 self._metrics.count("kafka_retries_total", call=name)
                 self._clock.sleep(min(0.1, budget.left()))
-
-
-def encode_clock(clock_ms: int) -> str:
-    """Partition time as offset metadata: it commits with the offsets it belongs to."""
-    return f"clock={clock_ms}"
-
-
-def decode_clock(metadata: str | None) -> int:
-    """The partition time in offset metadata; 0 when there is none."""
-    if metadata and metadata.startswith("clock="):
-        return int(metadata.removeprefix("clock="))
-    return 0

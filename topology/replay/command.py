@@ -23,7 +23,6 @@ from topology.replay.plan import Plan, survey
 from topology.replay.report import show, write_json
 from topology.replay.rows import Format
 from topology.settings import Settings
-from topology.topics import load_register
 from topology.worker import wire
 
 
@@ -101,6 +100,7 @@ def _embedded(plan: Plan, settings: Settings, wanted: Wanted, console: Console) 
                     "redis": services.redis_url,
                     "topic_prefix": f"{settings.topic_prefix}{name}.",
                     "group": f"{settings.group}-{name}",
+                    "partitioning": "",
                     # Clients that outlive their broker by a moment complain; what matters is raised.
                     "kafka_options": {"log_level": "2", **settings.kafka_options},
                 }
@@ -114,7 +114,7 @@ def _embedded(plan: Plan, settings: Settings, wanted: Wanted, console: Console) 
 
 
 def _into_topics(plan: Plan, settings: Settings, wanted: Wanted, console: Console) -> Balance:
-    register = load_register(settings.topic_prefix)
+    register = settings.register_of_topics()
     kafka = settings.kafka_config()
     Cluster(kafka, register).check()
     if plan.first_ms is not None and plan.last_ms is not None:

@@ -8,13 +8,14 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from topology.access.redis_client import redis_client
 from topology.cluster import Cluster
 from topology.engine.clients import BrokerOffsets, NoMetrics
 from topology.engine.definition import ClockKind
 from topology.engine.loop import Worker
 from topology.replay.load import Progress, no_progress
 from topology.settings import Settings
-from topology.worker import build, keep_rulebook, redis_client, wire
+from topology.worker import build, keep_rulebook, wire
 
 LOOK_S = 0.2
 """How often an idle worker's offsets are compared with the ends."""
@@ -50,7 +51,7 @@ def fold_to_end(
     redis = redis_client(settings)
     keep_rulebook(settings, register)
     worker = build(app, settings, settings.engine(), redis=redis, metrics=NoMetrics())
-    end = _End(settings.kafka_config(), settings.group, app.inputs, partitions)
+    end = _End(settings.kafka_config(), settings.engine_name, app.inputs, partitions)
     try:
         return _run(worker, end, progress, check)
     finally:

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, cast
 
-from processors.dossier import Dossier
+from topology.appeals import State
 from topology.engine.definition import FoldApp
 from topology.simulate.fates import Fates, Recorder
 from topology.simulate.fold import OfflineFold
 from topology.simulate.recorded import Recorded
 
-App = FoldApp[Dossier]
+App = FoldApp[State]
 
 
 def fates_of(app: App, recorded: Recorded) -> Fates:

@@ -96,7 +96,9 @@ def promise_of(fate: Fate) -> str:
 
 
 def decided_by(fate: Fate) -> str:
-    """Who ended the case: a rule, or not."""
+    """Who ended the case: a rule, a consequence of another decision, or neither."""
+    if fate.by_consequence:
+        return "as a consequence"
     return "by a rule" if fate.by_rule else "withheld" if fate.withheld else "not by a rule"
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from processors.dossier import Dossier
 from processors.rulebook import Rulebook
-from topology.appeals import appeals_app
+from topology.appeals import State, appeals_app
 from topology.engine.definition import FoldApp
 from topology.engine.errors import Misconfigured
 from topology.registry import open_codec
@@ -27,7 +26,7 @@ from topology.simulate.compare import ALL, Window, compare
 from topology.simulate.from_topics import from_topics
 from topology.simulate.recorded import Recorded, from_made
 from topology.simulate.report import Book, Result, show
-from topology.topics import Register, load_register
+from topology.topics import Register
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,7 @@ def simulate(wanted: Wanted, settings: Settings, console: Console) -> Result:
     began = time.monotonic()
     old_path, new_path = wanted.against or settings.rulebook or PACKAGED, wanted.rulebook
     old, new = _rulebook(old_path), _rulebook(new_path)
-    register = load_register(settings.topic_prefix)
+    register = settings.register_of_topics()
     apps = [_app(settings, register, book) for book in (old, new)]
     recorded = _recorded(wanted, settings, register, apps[0])
     fates = both(apps[0], apps[1], recorded)
@@ -106,12 +105,12 @@ def _rulebook(path: Path) -> Rulebook:
         raise Misconfigured(str(exc)) from exc
 
 
-def _app(settings: Settings, register: Register, book: Rulebook) -> FoldApp[Dossier]:
+def _app(settings: Settings, register: Register, book: Rulebook) -> FoldApp[State]:
     """The application under a rulebook; a pod that it names need not have a topic yet, as nothing is written there."""
     pattern = next(topic for topic in register.topics if topic.name.startswith("cases."))
     planned = [pattern.model_copy(update={"name": f"cases.{pod}"}) for pod in _without_topic(register, book)]
     wider = register.model_copy(update={"topics": (*register.topics, *planned)})
-    return appeals_app(name=settings.group, register=wider, codec=open_codec(settings), rulebook=book)
+    return appeals_app(name=settings.engine_name, register=wider, codec=open_codec(settings), rulebook=book)
 
 
 def _without_topic(register: Register, book: Rulebook) -> list[str]:
@@ -124,7 +123,7 @@ def _homeless(register: Register, book: Rulebook) -> list[str]:
     ]
 
 
-def _recorded(wanted: Wanted, settings: Settings, register: Register, app: FoldApp[Dossier]) -> Recorded:
+def _recorded(wanted: Wanted, settings: Settings, register: Register, app: FoldApp[State]) -> Recorded:
     if wanted.file is None or wanted.mapping is None:
         return from_topics(settings.kafka_config(), register, app)
     plan = Plan(wanted.file, load_mapping(wanted.mapping), wanted.form)

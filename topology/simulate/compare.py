@@ -12,7 +12,7 @@ from processors import ids
 from schemas.records import AppealId
 from topology.simulate.books import BookChange
 from topology.simulate.changes import Change, Kind, answer_of, changes, deadline_of, decided_by, promise_of
-from topology.simulate.fates import Fate, Fates, Unfit, triggers_of
+from topology.simulate.fates import Answer, Fate, Fates, Unfit, triggers_of
 
 _BEARS_ON: dict[Kind, tuple[str, ...]] = {
     Kind.ANSWER: ("intake",),
@@ -22,7 +22,9 @@ _BEARS_ON: dict[Kind, tuple[str, ...]] = {
     Kind.RANK: ("slack", "bands", "review"),
     Kind.PROMISED: ("bands",),
     Kind.DUE: ("review",),
-    Kind.OTHER: ("reversal", "review", "intake"),
+    Kind.AUTOMATIC: ("automation", "strikes"),
+    Kind.OUTCOME: ("strikes",),
+    Kind.OTHER: ("reversal", "review", "intake", "strikes", "immunity"),
 }
 """Sections of the rulebook that can explain a kind of difference beside the case itself."""
 _FEW = 3
@@ -77,8 +79,12 @@ class Comparison(msgspec.Struct, kw_only=True):
     appeals: int
     """Compared: answered within the window under either rulebook."""
     cases: Tally
+    internal: Tally
+    """Cases without an appeal; they are told apart like appeals, but are none."""
+    consequences: list[Tally]
+    """What was judged again because its cause was overturned, by verdict, and breaches of immunity; no window."""
     changed: dict[str, int]
-    """Appeals by kind of difference."""
+    """Appeals, and cases without one, by kind of difference."""
     appeals_changed: int
     bands: list[Moved]
     """All cases that both open, moved or not, by their band at opening."""
@@ -112,7 +118,7 @@ class Comparison(msgspec.Struct, kw_only=True):
             or self.no_longer_fits
             or self.fits_only_now
             or self.users_otherwise
-            or any(tally.old != tally.new for tally in self.dead_letters)
+            or any(tally.old != tally.new for tally in (*self.dead_letters, *self.consequences))
         )
 
 
@@ -136,8 +142,10 @@ def compare(old: Fates, new: Fates, *, books: Iterable[BookChange] = (), window:
     )
     kinds = Counter(change.kind for change in found)
     return Comparison(
-        appeals=len(pairs),
+        appeals=sum(Answer.INTERNAL not in (a.answer, b.answer) for a, b in pairs),
         cases=Tally("cases", sum(a.first is not None for a, _ in pairs), sum(b.first is not None for _, b in pairs)),
+        internal=Tally("internal", *(sum(fate.answer is Answer.INTERNAL for fate in side) for side in _sides(pairs))),
+        consequences=_by_name(old.consequences, new.consequences),
         changed={kind.value: kinds[kind] for kind in Kind if kinds[kind]},
         appeals_changed=len({(change.user_id, change.appeal_id) for change in found}),
         bands=_moved((str(a.first.band), str(b.first.band)) for a, b in of_cases if a.first and b.first),
@@ -170,6 +178,10 @@ def _pairs(old: Fates, new: Fates, window: Window) -> Iterator[tuple[Fate, Fate]
         b = new.appeals.get((user, appeal)) or Fate(user, appeal)
         if window.whole or any(fate.answered_at and window.holds(fate.answered_at) for fate in (a, b)):
             yield a, b
+
+
+def _sides(pairs: list[tuple[Fate, Fate]]) -> tuple[list[Fate], list[Fate]]:
+    return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def _unfit(before: Fates, after: Fates, compared: set[str], window: Window) -> Iterator[Unfit]:

@@ -7,7 +7,18 @@ from enum import StrEnum
 import msgspec
 
 from processors.automation import ACTOR
-from schemas.records import AppellantNotice, Case, CaseEvent, Record, ReversalConfirmed, ReversalOrdered
+from processors.reasons import Reversed
+from schemas.records import (
+    AppellantNotice,
+    Case,
+    CaseEvent,
+    EnforcementRemanded,
+    ImmunityGranted,
+    Record,
+    ReversalConfirmed,
+    ReversalOrdered,
+    ReversalStalled,
+)
 from schemas.vocabulary import CaseEventKind, CaseState, Outcome
 from topology.simulate.fold import Emitted
 from topology.simulate.trace import Trace
@@ -24,10 +35,12 @@ class Answer(StrEnum):
     CASE = "case"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn before a case"
+    INTERNAL = "a case without an appeal"
+    """Nobody appealed: what the enforcement rests on was overturned, or a remand was not answered."""
 
 
 class Fate(msgspec.Struct):
-    """One appeal; all times UTC ms."""
+    """One appeal, or one case without an appeal under the id that stands for it; all times UTC ms."""
 
     user_id: str
     appeal_id: str
@@ -43,6 +56,8 @@ class Fate(msgspec.Struct):
     decided_at: int | None = None
     by_rule: bool = False
     """Granted by a rule of the rulebook."""
+    by_consequence: bool = False
+    """Overturned because what the enforcement rests on was."""
     withheld: bool = False
     """A rule would have granted it; its cap or its audit share sent it to people."""
     deadline_missed: bool = False
@@ -79,6 +94,8 @@ class Fates(msgspec.Struct):
     """By user and id of the rejected event."""
     rest: dict[str, Trace] = {}
     """By user: what was emitted about no appeal."""
+    consequences: dict[str, int] = {}
+    """Enforcements judged again because what they rest on was overturned, by verdict; breaches of immunity too."""
     dead_letters: dict[str, int] = {}
     """By reason."""
 
@@ -89,6 +106,7 @@ class Recorder:
     def __init__(self) -> None:
         self.fates = Fates()
         self._cases: dict[str, Fate] = {}
+        self._reversals: dict[str, Fate] = {}
         self._of_partition: dict[int, list[Fate]] = {}
         self._partition = 0
 
@@ -110,24 +128,35 @@ class Recorder:
 
     def _note(self, user: str, name: str, record: Record | None) -> Fate | None:
         """Keep what the record says; returns the appeal that it is about."""
-        if isinstance(record, CaseEvent):
-            return self._line(user, record)
-        if isinstance(record, Case):
-            fate = self._fate(user, record.appeal_id)
-            self._cases[record.case_id] = fate
-            _publish(fate, record)
-            return fate
-        if isinstance(record, AppellantNotice):
-            return None if record.appeal_id is None else self._fate(user, record.appeal_id)
-        if isinstance(record, ReversalOrdered | ReversalConfirmed):
-            return self._cases.get(record.case_id)
-        return self._cases.get(name)  # a tombstone: its key is the case
+        match record:
+            case CaseEvent():
+                return self._line(user, record)
+            case Case():
+                fate = self._cases[record.case_id] = self._fate(user, record.appeal_id)
+                _publish(fate, record)
+            case AppellantNotice():
+                fate = None if record.appeal_id is None else self._fate(user, record.appeal_id)
+            case ReversalOrdered():
+                fate = self._cases.get(record.case_id)
+                if fate is not None:
+                    self._reversals[record.reversal_id] = fate
+            case ReversalConfirmed() | ReversalStalled() | EnforcementRemanded():
+                fate = self._cases.get(record.case_id)
+            case ImmunityGranted():
+                fate = self._reversals.get(record.reversal_id)
+            case _:  # a tombstone: its key is the case, or the reversal
+                fate = self._cases.get(name) or self._reversals.get(name)
+        return fate
 
     def _reject(self, user: str, line: CaseEvent) -> None:
         event, reason = line.saw.get("event", "AppealWithdrawn"), line.reason or "without reason"
         self.fates.unfit[user, line.cause_id] = Unfit(user, line.case_id, event, reason, line.occurred_at)
 
     def _line(self, user: str, line: CaseEvent) -> Fate | None:
+        counted = _COUNTED.get(line.kind)
+        if counted is not None:
+            name = counted if line.reason is None else f"{counted}: {line.reason}"
+            self.fates.consequences[name] = self.fates.consequences.get(name, 0) + 1
         if line.appeal_id is None or line.kind is CaseEventKind.STATEMENT_ADDED:  # it names the appeal that was added
             return None if line.case_id is None else self._cases.get(line.case_id)
         fate = self._fate(user, line.appeal_id)
@@ -140,6 +169,10 @@ class Recorder:
             fate = self.fates.appeals[user, appeal_id] = Fate(user, appeal_id)
             self._of_partition.setdefault(self._partition, []).append(fate)
         return fate
+
+
+_COUNTED = {CaseEventKind.CONSEQUENCE_JUDGED: "consequence", CaseEventKind.IMMUNITY_BREACHED: "immunity breached"}
+"""Lines that belong to no appeal, and that policy people change the rulebook for."""
 
 
 def _publish(fate: Fate, case: Case) -> None:
@@ -158,6 +191,8 @@ def _happen(fate: Fate, line: CaseEvent) -> None:  # noqa: C901 - one branch a k
         fate.answer, fate.answered_at = Answer.PARKED, line.occurred_at
     elif kind is CaseEventKind.CASE_OPENED:
         fate.answer, fate.answered_at = Answer.CASE, line.occurred_at
+    elif kind is CaseEventKind.INTERNAL_CASE_OPENED:
+        fate.answer, fate.answered_at = Answer.INTERNAL, line.occurred_at
     elif kind is CaseEventKind.APPEAL_REFUSED:
         fate.answer, fate.answered_at, fate.refusal = Answer.REFUSED, line.occurred_at, line.reason
     elif kind is CaseEventKind.APPEAL_WITHDRAWN_UNOPENED:
@@ -165,6 +200,7 @@ def _happen(fate: Fate, line: CaseEvent) -> None:  # noqa: C901 - one branch a k
     elif kind is CaseEventKind.CASE_DECIDED:
         fate.outcome, fate.decided_at = line.outcome, line.occurred_at
         fate.by_rule = (line.actor or "").startswith(ACTOR)
+        fate.by_consequence = line.reason == Reversed.CONSEQUENCE
     elif kind is CaseEventKind.GRANT_WITHHELD:
         fate.withheld = True
     elif kind is CaseEventKind.DEADLINE_MISSED:

@@ -80,6 +80,8 @@ def _head(result: Result, console: Console) -> None:
     cases = found.cases
     count = f"{cases.old:,}" if cases.old == cases.new else f"{cases.old:,} -> {cases.new:,}"
     _line(console, f"compared {found.appeals:,} appeals, {count} cases")
+    if found.internal.old or found.internal.new:
+        _line(console, f"         {_both(found.internal)} of them without an appeal")
     for note in result.notes:
         _line(console, f"[yellow]note[/]     {escape(note)}")
     for tally in found.dead_letters:
@@ -122,6 +124,9 @@ def _kept(found: Comparison, console: Console) -> None:
         if any(tally.old != tally.new for tally in tallies):
             for tally in tallies:
                 table.add_row(title, tally.name, f"{tally.old:,}", f"{tally.new:,}")
+    for tally in found.consequences:
+        if tally.old != tally.new:
+            table.add_row("judged again", escape(tally.name), f"{tally.old:,}", f"{tally.new:,}")
     if table.row_count:
         _print("deadlines, promises and automatic decisions", table, console)
 

@@ -1,7 +1,7 @@
 """A short mark of everything that was emitted about an appeal, equal under two rulebooks if they did the same.
 
-Left aside is what differs without meaning anything: the rulebook's digest, ids that are derived from a line's number,
-and the hash chain over both.
+Left aside is what differs without meaning anything: the rulebook's digest, ids and revisions that are derived from a
+line's number, and the hash chain over all of them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,21 @@ from typing import Any
 
 import msgspec
 
-from schemas.records import AppellantNotice, Case, CaseEvent, EventId, Record, ReversalOrdered
+from schemas.records import (
+    AppellantNotice,
+    Case,
+    CaseEvent,
+    Directive,
+    Record,
+    ReversalConfirmed,
+    ReversalOrdered,
+    ReversalStalled,
+)
 
 _encoder = msgspec.msgpack.Encoder(decimal_format="string", order="sorted")
 _DIGESTS = frozenset({"triage_digest", "rulebook_digest"})
+_DIRECTIVES = frozenset({"directive_id", "directives", "by"})
+"""Ids of directives in lines: one that supersedes another has its id from a line's number."""
 _ANY = "-"
 
 
@@ -48,13 +59,31 @@ def _kind(topic: str, record: Record | None) -> str:
 
 def _bare(record: Record | None) -> Any:  # noqa: ANN401 - whatever msgspec encodes
     """The record without what says only which rulebook it was, and which line."""
-    if isinstance(record, CaseEvent):
-        saw = {name: value for name, value in record.saw.items() if name not in _DIGESTS}
-        return msgspec.structs.replace(
-            record, event_id=EventId(_ANY), seq=1, rulebook_digest=_ANY, prev_hash=None, hash=None, saw=saw
-        )
-    if isinstance(record, Case):
-        return msgspec.structs.replace(record, rulebook_digest=_ANY)
-    if isinstance(record, AppellantNotice):
-        return msgspec.structs.replace(record, notice_id=_ANY)
-    return record
+    change: dict[str, Any] = {}
+    match record:
+        case None:
+            return None
+        case CaseEvent():
+            saw = {name: value for name, value in record.saw.items() if name not in _DIGESTS | _DIRECTIVES}
+            change = {"event_id": _ANY, "seq": 1, "rulebook_digest": _ANY, "prev_hash": None, "hash": None, "saw": saw}
+        case Case():
+            change = {"rulebook_digest": _ANY}
+        case AppellantNotice():
+            change = {"notice_id": _ANY}
+        case ReversalOrdered():
+            change = {"directives": [_bare_directive(item) for item in record.directives]}
+        case ReversalConfirmed():
+            change = {"directive_ids": [_ANY for _ in record.directive_ids]}
+        case ReversalStalled():
+            items = [msgspec.structs.replace(item, directive_id=_ANY) for item in record.directives]
+            change = {"directives": items}
+        case _:
+            pass
+    return msgspec.structs.replace(record, **change)
+
+
+def _bare_directive(item: Directive) -> Directive:
+    """Without its place among the user's directives, which is a line's number, and what is derived from that."""
+    if item.supersedes is None:
+        return msgspec.structs.replace(item, revision=0)
+    return msgspec.structs.replace(item, revision=0, directive_id=_ANY, idempotency_key=_ANY, supersedes=_ANY)

@@ -1,0 +1,5 @@
+"""`python -m deploy.strimzi`."""
+
+from deploy.strimzi import main
+
+main()

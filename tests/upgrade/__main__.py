@@ -1,0 +1,7 @@
+"""`python -m tests.upgrade COMMIT`."""
+
+import sys
+
+from tests.upgrade import freeze
+
+freeze(sys.argv[1])
