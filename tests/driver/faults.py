@@ -95,6 +95,16 @@ def fenced() -> KafkaException:
     return kafka(KafkaError._FENCED, "fenced by a newer instance", fatal=True)
 
 
+def overtaken() -> KafkaException:
+    """A broker knows a newer epoch of the producer, and the client thinks that an abort helps."""
+    return kafka(KafkaError.INVALID_PRODUCER_EPOCH, "attempted with an old epoch", abort=True)
+
+
+def not_allowed() -> KafkaException:
+    """A right to write to a topic is missing."""
+    return kafka(KafkaError.TOPIC_AUTHORIZATION_FAILED, "topic authorization failed", abort=True)
+
+
 def fenced_in_callback() -> SystemError:
     """What a fenced producer's `flush` can raise when a delivery callback ran under the error."""
     error = SystemError("returned a result with an exception set")

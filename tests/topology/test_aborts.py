@@ -5,7 +5,7 @@ from confluent_kafka import KafkaError
 
 from tests.driver import Driver
 from tests.driver.checks import assert_each_once, told
-from tests.driver.faults import abortable, kafka, refused, timed_out
+from tests.driver.faults import abortable, fenced, kafka, overtaken, refused, timed_out
 from tests.topology.ledger import INPUTS, OUT, Sent, add, assert_exactly_once, booked_ids, fill, ledger
 from topology.engine.errors import Misconfigured
 from topology.engine.transaction import Step
@@ -149,6 +149,20 @@ def test_an_abort_that_fails_costs_the_producer_and_nothing_else():
 
     driver.run()
 
+    assert driver.metrics.counts["producer_renewals_total"] == 2
+    assert_exactly_once(driver, sent)
+
+
+@pytest.mark.rule(5)
+def test_whoever_learns_only_when_it_aborts_that_it_was_fenced_says_so():
+    driver = Driver(ledger())
+    sent = fill(driver)
+    driver.faults.fail("send_offsets_to_transaction", overtaken)
+    driver.faults.fail("abort_transaction", fenced)
+
+    driver.run()
+
+    assert driver.metrics.counts["transactions_fenced_total"] == 1
     assert driver.metrics.counts["producer_renewals_total"] == 2
     assert_exactly_once(driver, sent)
 

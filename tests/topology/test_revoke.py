@@ -7,7 +7,9 @@ import time
 import pytest
 
 from tests.driver import Driver
+from tests.driver.faults import not_allowed
 from tests.topology.ledger import OUT, assert_exactly_once, booked_ids, fill, ledger
+from topology.engine.errors import Misconfigured
 from topology.engine.partition import Status
 
 _GUARD_S = 10
@@ -141,6 +143,24 @@ def test_a_worker_that_stops_in_good_order_leaves_nothing_open():
     driver.stop("0")
 
     assert driver.read(OUT) == driver.read(OUT, committed=False)
+    driver.run()
+    assert_exactly_once(driver, sent)
+
+
+@pytest.mark.rule(6)
+def test_a_right_that_is_missing_ends_a_worker_in_a_rebalance_too_and_is_told_once():
+    driver = _pipelined()
+    sent = fill(driver)
+    driver.faults.fail("flush", not_allowed, by="ledger-0")
+    driver.step("0")
+    driver.start("1")
+
+    with pytest.raises(Misconfigured, match="recourse acls"):
+        driver.step("0")
+
+    assert driver.workers["0"].partitions == {}
+    assert driver.metrics.counts["batches_failed_total"] == 0, "nothing is read again by who ends"
+    driver.stop("0")
     driver.run()
     assert_exactly_once(driver, sent)
 

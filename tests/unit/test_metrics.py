@@ -18,6 +18,7 @@ from schemas.errors import DecodeReason
 from schemas.vocabulary import Action, Band, CaseState, Dimension, MisfireKind, ReversalCause, ReviewSample
 from topology import appeals
 from topology.engine import deadletter
+from topology.engine.errors import BatchFailed
 from topology.engine.transaction import Step
 from topology.insights import gauges
 from topology.metrics import table
@@ -192,6 +193,14 @@ def test_every_reason_of_a_dead_letter_is_in_the_set():
     engine = {getattr(deadletter, name) for name in vars(deadletter) if name.endswith(("_RAISED", "_KEY", "_VALUE"))}
     ours = {appeals.KEY_MISMATCH, appeals.NULL_VALUE, appeals.FUTURE_EVENT, appeals.IMPOSSIBLE_INPUT}
     assert values_of("dead_letters_total", "reason") == engine | ours | {str(reason) for reason in DecodeReason}
+
+
+def test_every_way_in_which_a_batch_fails_is_in_the_set():
+    ways, found = set(), [BatchFailed]
+    while found:
+        found = [below for way in found for below in way.__subclasses__() if below.__module__.startswith("topology")]
+        ways |= {way.__name__ for way in found}
+    assert values_of("batches_failed_total", "kind") == ways
 
 
 def test_a_name_ends_in_its_unit_or_kind():

@@ -13,7 +13,7 @@ from topology.engine.batch import Batch
 from topology.engine.definition import EngineConfig
 from topology.engine.errors import (
     AbortBatch,
-    EngineError,
+    BatchFailed,
     FateUnknown,
     Fenced,
     Hung,
@@ -105,10 +105,11 @@ class Committer:
         self._settled(batch)
 
     def settle(self, limit_s: float | None = None) -> None:
-        """Wait for the batch in flight and raise what became of it.
+        """Wait for the batch in flight and raise what became of it, once.
 
         Raises:
-            AbortBatch, Fenced, FateUnknown, StateLost, Retriable: see `errors`.
+            BatchFailed: it must be read again.
+            Misconfigured: nothing of it was written, and nothing will be before an operator has changed something.
             TimeoutError: it is not done within `limit_s`.
             Hung: without a limit, a call to the broker outlived every time-out that it was given.
         """
@@ -126,21 +127,27 @@ class Committer:
                     "committed offsets."
                 ) from None
             raise
+        except BaseException:
+            self._flight = self.in_flight = None
+            raise
         self._settled(batch)
 
     def free(self) -> bool:
         """Would `settle` return, or raise, at once?"""
         return self._flight is None or self._flight.done()
 
-    def drop(self, cause: EngineError) -> None:
-        """Wait for the batch in flight, whatever becomes of it, and replace the producer if its fate asks for it.
+    def drop(self, cause: BatchFailed) -> None:
+        """Wait for the batch in flight, and replace the producer if what became of it or the `cause` asks for it.
 
-        `cause` is what went wrong so far. Afterwards nothing of this worker runs on.
+        Afterwards nothing of this worker runs on.
+
+        Raises:
+            EngineError: nothing can go on.
         """
         outcomes = [cause]
         try:
             self.settle()
-        except EngineError as exc:
+        except BatchFailed as exc:
             outcomes.append(exc)
         finally:
             self._flight = self.in_flight = None
@@ -158,7 +165,11 @@ class Committer:
         self._producer.cancelled = True
 
     def leave(self, limit_s: float) -> None:
-        """Rule 6: finish or abort what is in flight within the limit, before the partitions are given up."""
+        """Rule 6: finish or abort what is in flight within the limit, before the partitions are given up.
+
+        Raises:
+            EngineError: nothing can go on; what was in flight is not any more.
+        """
         try:
             self.settle(limit_s)
         except FutureTimeoutError:
@@ -168,13 +179,14 @@ class Committer:
             self._metrics.count("revoke_deadline_missed_total")
             self._log.warning("batch_outlives_its_partitions", limit_s=limit_s)
             self._abandoned = self._flight
-        except EngineError as exc:
+        except BatchFailed as exc:
             self._metrics.count("batches_failed_total", kind=type(exc).__name__)
             self._log.warning("batch_failed_on_leaving", kind=type(exc).__name__, why=str(exc))
             if isinstance(exc, Fenced | FateUnknown):
                 self._renew()
-        self._flight = self.in_flight = None
-        self.checkpoints = {}
+        finally:
+            self._flight = self.in_flight = None
+            self.checkpoints = {}
 
     def waits_for_abandoned(self) -> bool:
         """Is a transaction still running that outlived its partitions? No batch may begin before it has ended.

@@ -26,15 +26,19 @@ class TooManyDeadLetters(EngineError):  # noqa: N818
     """So much cannot be judged that the fault is ours: stop before the topic is drained into the DLQ."""
 
 
-class AbortBatch(EngineError):  # noqa: N818
+class BatchFailed(EngineError):  # noqa: N818
+    """A batch is given up and read again; metrics count which of its kinds it was. Every other error ends a worker."""
+
+
+class AbortBatch(BatchFailed):
     """The transaction was aborted and nothing of it is left; its partitions are read again."""
 
 
-class FateUnknown(EngineError):  # noqa: N818
+class FateUnknown(BatchFailed):
     """Nobody can say if the commit happened: replace the producer and read the group's offsets again."""
 
 
-class Fenced(EngineError):  # noqa: N818
+class Fenced(BatchFailed):
     """Another producer or group member took over; whatever was folded must not be written."""
 
 
@@ -46,7 +50,7 @@ class Hung(EngineError):  # noqa: N818
     """A call outlived every time-out it was given. Its thread cannot be ended, so the process must be."""
 
 
-class StateLost(EngineError):  # noqa: N818
+class StateLost(BatchFailed):
     """Redis does not hold what it should for these partitions: rebuild them before judging any event."""
 
     def __init__(self, partitions: frozenset[int], text: str) -> None:
@@ -55,7 +59,7 @@ class StateLost(EngineError):  # noqa: N818
         self.partitions = partitions
 
 
-class Retriable(EngineError):  # noqa: N818
+class Retriable(BatchFailed):
     """Something that is needed does not answer now (e.g. a schema registry): wait and judge the batch again.
 
     It says nothing about the record, so it must never make a dead letter.

@@ -25,7 +25,7 @@ from topology import logs
 from topology.engine import deadletter
 from topology.engine.committer import Committer
 from topology.engine.definition import EngineConfig, FoldApp
-from topology.engine.errors import AbortBatch, EngineError, FateUnknown, Fenced, Misconfigured, Retriable, StateLost
+from topology.engine.errors import BatchFailed, Misconfigured, Retriable
 from topology.engine.fold import Fold
 from topology.engine.partition import Partition, Status
 from topology.engine.ports import ChangelogReader, Clock, Consumer, Metrics, Offsets, Producer, StateStore, Tracer
@@ -129,7 +129,7 @@ class Worker(Generic[S]):
             return  # the process is about to be ended; see `Hung`
         try:
             self._committer.close()
-        except (AbortBatch, Fenced, FateUnknown, StateLost, Retriable) as exc:
+        except BatchFailed as exc:
             # Whoever owns the partitions next goes through `restore`, as after a crash: nothing is lost by leaving
             # now, and raising this would hide why the worker ends, or make a failure of an orderly stop.
             self._metrics.count("batches_failed_total", kind=type(exc).__name__)
@@ -161,7 +161,7 @@ class Worker(Generic[S]):
         self._moved_at = self._clock.monotonic()
         try:
             return self._round()
-        except (AbortBatch, Fenced, FateUnknown, StateLost, Retriable) as exc:
+        except BatchFailed as exc:
             self._recover(exc)
             return 0
 
@@ -198,7 +198,7 @@ class Worker(Generic[S]):
         committer.submit(batch)
         return batch.good + batch.bad + batch.timers
 
-    def _recover(self, cause: EngineError) -> None:
+    def _recover(self, cause: BatchFailed) -> None:
         """Rules 1, 3, 5: forget what was folded, settle what is in flight, and restore every partition."""
         self._metrics.count("batches_failed_total", kind=type(cause).__name__)
         self._log.warning("batch_failed", kind=type(cause).__name__, why=str(cause))
@@ -299,13 +299,15 @@ class Worker(Generic[S]):
     def _leave(self) -> None:
         if self._disturbed_at is None:
             self._disturbed_at = self._clock.monotonic()
-        self._committer.leave(self._config.revoke_s)
-        for number in self._partitions:
-            self._restorer.cancel(number)
-        self._taker.close_all()
-        self._partitions.clear()
-        self._metrics.gauge("partitions_assigned", 0)
-        self._tell_ready()
+        try:
+            self._committer.leave(self._config.revoke_s)
+        finally:
+            for number in self._partitions:
+                self._restorer.cancel(number)
+            self._taker.close_all()
+            self._partitions.clear()
+            self._metrics.gauge("partitions_assigned", 0)
+            self._tell_ready()
 
     def _inputs_of(self, number: int) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for topic in self._app.inputs]

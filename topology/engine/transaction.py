@@ -243,6 +243,10 @@ class TransactionalProducer:
                     "abort_transaction",
                 )
             except (KafkaException, SystemError) as exc:
+                refusal = kafka_error(exc)
+                if refusal is not None and refusal.fatal() and is_fence(refusal):  # who took over has aborted it
+                    self._metrics.count("transactions_fenced_total")
+                    raise Fenced(f"{refusal.str()}, after {cause}") from exc
                 raise FateUnknown(f"abort_transaction: {exc}, after {cause}") from exc
         if error is not None and is_fence(error):
             self._metrics.count("transactions_fenced_total")
