@@ -236,7 +236,8 @@ def test_redis_restarted_empty_in_the_middle_is_waited_for(kafka, redis_server, 
         server.kill()
         time.sleep(3)
         server.start()
-        world.wait_for(8_000)
+        world.send(1_000)  # whoever had folded all before would not look at Redis again
+        world.wait_for(9_000)
         assert running.counts["rebalances_total"] == 1
     world.check()
     world.close()
@@ -255,7 +256,8 @@ def test_a_second_producer_with_the_workers_id_is_fenced_off_in_its_turn(world):
         world.wait_for(12_000)
         world.send(500)
         world.wait_for(12_500)
-        assert running.counts["transactions_fenced_total"] >= 1
+        # Fenced off mostly; or aborted, as the rival's start aborts what is open, and then replaced in any case.
+        assert running.counts["producer_renewals_total"] > 1
         with pytest.raises(KafkaException) as raised:
             _write_in_transaction(rival, f"{world.args[2]}{OUT}")
         assert raised.value.args[0].fatal()

@@ -42,7 +42,8 @@ class Outcomes:
     dead_letters: Counter[tuple[int, str]] = field(default_factory=Counter[tuple[int, str]])
     """By year of the Kafka timestamp, and reason."""
     digest: str = ""
-    """Over all outputs, in the order of each key: equal for equal results, whatever the batches."""
+    """Over all outputs, in the order of each key, and of what is compacted over the newest: equal for equal results,
+    whatever the batches, and however much the broker has compacted."""
 
     def ends(self, appeal_id: str) -> int:
         """How often intake answered the appeal for good; must be once."""
@@ -64,9 +65,12 @@ def read_outcomes(kafka: Mapping[str, Any], register: Register, codec: Codec) ->
         if topic.role is Role.DEAD_LETTERS:
             _dead_letter(outcomes, message)
             continue
-        value = message.value()
-        chain = chains.setdefault((topic.name, message.key() or b""), sha256())
-        chain.update(sha256(value or b"").digest())
+        value, where = message.value(), (topic.name, message.key() or b"")
+        if topic.cleanup == "compact":
+            # Its broker may have thrown away any older value by now, and a tombstone too.
+            chains.pop(where, None)
+        if topic.cleanup == "delete" or value is not None:
+            chains.setdefault(where, sha256()).update(sha256(value or b"").digest())
         if topic.name == AUDIT and value is not None:
             event = codec.decode(value, topic.allowed)
             if isinstance(event, CaseEvent):
