@@ -286,9 +286,9 @@ class Installation:
         future = self.admin.describe_consumer_groups([self.group])[self.group]
         return {member.member_id for member in future.result().members if member.assignment.topic_partitions}
 
-    def group(self) -> str:
+    def membership(self) -> str:
         """The group's members as the broker sees them, in words."""
-        found = self.admin.describe_consumer_groups([self.name])[self.name].result()
+        found = self.admin.describe_consumer_groups([self.group])[self.group].result()
         told = [
             f"{member.group_instance_id or member.client_id}"
             f" {sorted({tp.partition for tp in member.assignment.topic_partitions})}"
