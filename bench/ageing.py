@@ -51,11 +51,11 @@ def _options() -> argparse.Namespace:
 def measure(kafka: str, redis_url: str, options: argparse.Namespace) -> dict[str, Any]:
     """All of it."""
     prefix, config, partitions = workload.prefix(), {"bootstrap.servers": kafka}, options.partitions
-    _, changelog, _ = crew.topics("appeals", prefix, config, options.users, partitions)
+    topic, changelog, _ = crew.topics("appeals", prefix, config, options.users, partitions)
     # A broker takes no record from the future.
     start = workload.START_MS - options.hours * 60 * MINUTE_MS
     states = dossiers.appeals_states(10_000, now=start)
-    size = crew.load(config, changelog, states, options.users)
+    size = crew.load(config, prefix, topic, changelog, states, users=options.users, partitions=partitions)
     end = start + options.hours * 60 * MINUTE_MS
     due = sum((due_of(states(user)[1]) or end + 1) <= end for user in range(options.users))
     ticks = list(_ticks(prefix, partitions, start, options.hours))

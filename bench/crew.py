@@ -14,19 +14,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench import dossiers, workload
 from bench.contenders import triage_app
 from bench.verify import committed
 from schemas.codec import Codec
+from topology import logs
 from topology.access.redis_client import redis_client
 from topology.cluster import Cluster
 from topology.engine.clients import NoMetrics
+from topology.engine.position import Known, encode_known
 from topology.engine.state import CHECKPOINT
 from topology.settings import Settings
 from topology.topics import load_register
@@ -56,13 +58,29 @@ def topics(
     return names[0], f"{prefix}engine-changelog", workload.small_appeals(names[0], 10**9, users, seed=1)
 
 
-def load(config: dict[str, Any], changelog: str, states: dossiers.Filled, users: int) -> int:
-    """A committed state for each user, in transactions as an engine's; returns the bytes."""
+def load(
+    config: dict[str, Any],
+    prefix: str,
+    topic: str,
+    changelog: str,
+    states: dossiers.Filled,
+    *,
+    users: int,
+    partitions: int,
+) -> int:
+    """A committed state for each user, in transactions as an engine's, which have the input's offsets in them.
+
+    Returns:
+        The states' bytes.
+    """
     producer = Producer(
         {**config, "transactional.id": f"{changelog}-load", "partitioner": "murmur2_random", "linger.ms": 20,
          "queue.buffering.max.messages": 500_000, "queue.buffering.max.kbytes": 524_288}
     )  # fmt: skip
     producer.init_transactions(30)
+    group = Consumer({**config, "group.id": f"{prefix}engine"})
+    known = encode_known(Known(0, partitions))
+    positions = [TopicPartition(topic, partition, 0, known) for partition in range(partitions)]
     now, size, chunk = workload.now_ms(), 0, 20_000
     for start in range(0, users, chunk):
         producer.begin_transaction()
@@ -70,7 +88,9 @@ def load(config: dict[str, Any], changelog: str, states: dossiers.Filled, users:
             key, value = states(user)
             size += len(value)
             producer.produce(changelog, value, key, timestamp=now)
+        producer.send_offsets_to_transaction(positions, group.consumer_group_metadata(), 60)
         producer.commit_transaction(60)
+    group.close()
     return size
 
 
@@ -116,8 +136,9 @@ class Process:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        for line in self.process.stdout or ():
-            self._told.put(json.loads(line))
+        with self.process.stdout or nullcontext([]) as lines:
+            for line in lines:
+                self._told.put(json.loads(line))
         self._told.put(None)
 
     def next(self, deadline: float) -> dict[str, Any]:
@@ -226,6 +247,7 @@ def memory_mb(process: int | str = "self") -> tuple[int, int]:
 
 def worker(state: str, kafka: str, redis_url: str, prefix: str, slot: str, *more: str) -> None:
     """One worker, until SIGTERM."""
+    logs.configure("json")  # to standard error: standard output is for what it tells
     others: dict[str, Any] = dict(pair.split("=", 1) for pair in more)
     settings = Settings(kafka=kafka, redis=redis_url, topic_prefix=prefix, group=f"{prefix}engine", slot=slot, **others)
     app: Any = triage_app(prefix) if state == "triage" else wire(settings)[0]

@@ -86,7 +86,8 @@ def measure(state: str, kafka: str, redis_url: str, options: argparse.Namespace)
     prefix, config = workload.prefix(), {"bootstrap.servers": kafka}
     states = dossiers.appeals_states(crew.LIVES) if state == "appeals" else dossiers.triage_states()
     topic, changelog, rows = crew.topics(state, prefix, config, options.users, options.partitions)
-    size = crew.load(config, changelog, states, options.users)
+    sizes = {"users": options.users, "partitions": options.partitions}
+    size = crew.load(config, prefix, topic, changelog, states, **sizes)
     server = redis.Redis.from_url(redis_url)
     with crew.Live(config, topic, rows, options.rate), Replaced(state, kafka, redis_url, prefix) as workers:
         first = workers.start("0")

@@ -66,7 +66,7 @@ def measure(
     prefix, config, state = workload.prefix(), {"bootstrap.servers": kafka}, options.state
     topic, changelog, _ = crew.topics(state, prefix, config, users, partitions)
     states = dossiers.appeals_states(crew.LIVES) if state == "appeals" else dossiers.triage_states()
-    crew.load(config, changelog, states, users)
+    crew.load(config, prefix, topic, changelog, states, users=users, partitions=partitions)
     # Made beforehand: to make them takes longer than to fold them.
     events = list(_events(state, topic, prefix, options.events, users))
     where = (state, kafka, redis_url, prefix)
