@@ -18,6 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from schemas import records as r
 from schemas import vocabulary as v
 from schemas.codec import Codec
+from topology.engine.clients import IN_TURN
 
 PARTITIONS = 4
 START_MS = time.time_ns() // 1_000_000 - 600_000
@@ -176,6 +177,7 @@ def load(kafka: dict[str, Any], rows: Iterable[Row]) -> int:
             "partitioner": "murmur2_random",
             # A topic just made refuses its first batches now and then: sent again, they would come after later ones.
             "enable.idempotence": True,
+            **IN_TURN,
             "linger.ms": 20,
             "queue.buffering.max.messages": 500_000,
             "delivery.report.only.error": True,

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from desk.client import CLIENT
 from desk.errors import NotWritten
 from desk.names import COMMANDS, Names
-from desk.writer import derived, now_ms
+from desk.writer import IN_TURN, derived, now_ms
 from schemas import Codec
 from schemas.records import Millis, MisfireSuspected, RemedyApproved, RemedyProposed, RemedySteered, ReviewerId
 from schemas.remedy_whole import Whole
@@ -143,6 +143,7 @@ class RemedyWriter:
         producer = Producer(
             {
                 **self._kafka,
+                **IN_TURN,
                 "transactional.id": self._id,
                 "transaction.timeout.ms": int(_BROKER_S * 1_000),
                 "log_level": 2,

@@ -51,6 +51,9 @@ from schemas.vocabulary import (
 
 ANSWER_S: Final = 10.0
 """How long an answer may take before a person is told that there is none; usually it takes tens of milliseconds."""
+IN_TURN: Final[Mapping[str, Any]] = {"max.in.flight.requests.per.connection": 1}
+"""A broker that refuses the first of two requests to a new partition and takes the second makes the client believe
+that it took both (KAFKA-15591)."""
 _WRITE_S: Final = 8.0
 _POLL_S: Final = 0.1
 _SPACE: Final = uuid.UUID("6f1d2c4e-90a7-5a4e-9d0c-2b3f5a7c9e11")
@@ -98,6 +101,7 @@ class ReviewWriter:
                 **kafka,
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,
+                **IN_TURN,
                 "linger.ms": 0,
                 "delivery.timeout.ms": int(_WRITE_S * 1_000),
                 "log_level": 2,

@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 
 from processors.rulebook import Rulebook
+from topology.engine.clients import IN_TURN
 from topology.engine.errors import EngineError, Misconfigured
 from topology.rulebook_file import RulebookError, RulebookFile, parse_rulebook
 from topology.topic_reader import TopicReader
@@ -93,7 +94,7 @@ def publish(kafka: Mapping[str, Any], register: Register, file: RulebookFile) ->
         if error is not None:
             refused.append(error)
 
-    producer = Producer({**kafka, "enable.idempotence": True, "message.timeout.ms": int(DELIVERY_S * 1_000)})
+    producer = Producer({**kafka, **IN_TURN, "enable.idempotence": True, "message.timeout.ms": int(DELIVERY_S * 1_000)})
     producer.produce(register.on_cluster(TOPIC), key=digest.encode(), value=file.text.encode(), on_delivery=note)
     left = producer.flush(DELIVERY_S + 5)
     if refused or left:

@@ -12,7 +12,8 @@ from contract import KAFKA, PREFIX, decode, encode
 
 SYSTEM, (USER, LISTING) = "catalogue", sys.argv[1:3]
 ENFORCEMENT = f"{SYSTEM}-{USER}-{LISTING}"
-producer = Producer(KAFKA | {"partitioner": "murmur2_random", "enable.idempotence": True})
+IN_TURN = {"enable.idempotence": True, "max.in.flight.requests.per.connection": 1}
+producer = Producer(KAFKA | IN_TURN | {"partitioner": "murmur2_random"})
 consumer = Consumer(
     KAFKA | {"group.id": SYSTEM, "isolation.level": "read_committed", "auto.offset.reset": "earliest"}
     | {"enable.auto.commit": False}

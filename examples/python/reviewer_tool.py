@@ -12,7 +12,8 @@ from contract import KAFKA, PREFIX, decode, encode
 
 POD, REVIEWER = sys.argv[1:3]
 TOPIC = f"{PREFIX}cases.{POD}"
-producer = Producer(KAFKA | {"partitioner": "murmur2_random", "enable.idempotence": True})
+IN_TURN = {"enable.idempotence": True, "max.in.flight.requests.per.connection": 1}
+producer = Producer(KAFKA | IN_TURN | {"partitioner": "murmur2_random"})
 consumer = Consumer(KAFKA | {"group.id": f"{REVIEWER}-{POD}", "isolation.level": "read_committed"})
 partitions = consumer.list_topics(TOPIC).topics[TOPIC].partitions
 consumer.assign([TopicPartition(TOPIC, number, 0) for number in partitions])  # all of it, from its beginning: the queue

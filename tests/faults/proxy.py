@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from typing import Self
 
-from tests.faults.wire import Api, Conversation, Frames, api_of
+from tests.faults.wire import Api, Conversation, Frames, api_of, astray
 
 HOST = "127.0.0.1"
 _PORTS = range(20_000, 30_000)
@@ -71,6 +71,8 @@ class Proxy:
         self.keep: Api | None = None
         """Questions of this kind are kept here instead of being passed on."""
         self.kept: list[bytes] = []
+        self.astray = ""
+        """The next request to produce to this topic asks for a partition that it does not have."""
         self.cuts = 0
         self.held = 0
         self.swallowed: Counter[Api] = Counter()
@@ -97,7 +99,7 @@ class Proxy:
         """As at the beginning, with the counters at nought; connections stay."""
         self.delay_s, self.cut_answer, self._refuse_until = 0.0, False, 0.0
         self.swallow, self.swallowed, self.cuts, self.held = Counter(), Counter(), 0, 0
-        self.keep, self.kept = None, []
+        self.keep, self.kept, self.astray = None, [], ""
 
     def cut(self, seconds: float) -> None:
         """Cut all connections, and refuse new ones for so long; `cuts` counts them."""
@@ -157,10 +159,17 @@ class Proxy:
                 self._abort()
                 return
             if self._kafka:
-                target.writelines([frame for frame in frames.cut(piece) if self._passes(frame, talk, asks=asks)])
+                passed = [frame for frame in frames.cut(piece) if self._passes(frame, talk, asks=asks)]
+                target.writelines(map(self._turned, passed) if asks else passed)
             else:
                 target.write(piece)
             await target.drain()
+
+    def _turned(self, frame: bytes) -> bytes:
+        if not self.astray or api_of(frame) is not Api.PRODUCE or self.astray.encode() not in frame:
+            return frame
+        topic, self.astray = self.astray, ""
+        return astray(frame, topic)
 
     def _passes(self, frame: bytes, talk: Conversation, *, asks: bool) -> bool:
         if asks:

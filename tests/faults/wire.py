@@ -16,8 +16,9 @@ _ANSWERED = struct.Struct(">i")
 
 
 class Api(IntEnum):
-    """Requests of a transaction whose answers can be lost on their way."""
+    """Requests whose answers can be lost on their way, or which can be sent astray."""
 
+    PRODUCE = 0
     ADD_OFFSETS_TO_TXN = 25
     END_TXN = 26
     TXN_OFFSET_COMMIT = 28
@@ -30,6 +31,17 @@ def api_of(frame: bytes) -> Api | None:
     """What a question asks for, if it is one of the known."""
     key = _ASKED.unpack_from(frame, _LENGTH.size)[0]
     return Api(key) if key in _KNOWN else None
+
+
+def astray(frame: bytes, topic: str) -> bytes:
+    """A request to produce to the topic as one to a partition that it does not have.
+
+    From version 9 on, lengths are variable (KIP-482); those here fit a byte.
+    """
+    named = frame.index(topic.encode()) + len(topic)
+    flexible = _ASKED.unpack_from(frame, _LENGTH.size)[1] >= 9
+    at = named + (1 if flexible else _LENGTH.size)
+    return frame[:at] + _LENGTH.pack(2**31 - 1) + frame[at + _LENGTH.size :]
 
 
 class Frames:

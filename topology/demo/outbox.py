@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from schemas.codec import Codec
 from schemas.records import AppealSubmitted, Record
+from topology.engine.clients import IN_TURN
 from topology.topics import Register
 
 Place = tuple[str, int, int]
@@ -44,7 +45,14 @@ class Outbox:
     def __init__(self, kafka: dict[str, Any], register: Register, codec: Codec) -> None:
         # The partitioner of Java's clients, as the engine's own producer: equal keys meet whoever wrote them.
         self._producer = Producer(
-            {**kafka, "enable.idempotence": True, "partitioner": "murmur2_random", "linger.ms": 5, "log_level": 2}
+            {
+                **kafka,
+                **IN_TURN,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 5,
+                "log_level": 2,
+            }
         )
         self._register = register
         self._codec = codec

@@ -20,6 +20,7 @@ from schemas.codec import Codec
 from schemas.records import DeadLetterSettled, Millis, ReviewerId
 from schemas.vocabulary import DeadLetterAction
 from topology.dlq.letters import DeadLetter, place
+from topology.engine.clients import IN_TURN
 from topology.engine.errors import Misconfigured
 from topology.reversals.sender import encoded
 from topology.settings import Settings
@@ -77,6 +78,7 @@ class Settler:
         self._producer = Producer(
             {
                 **settings.kafka_config(),
+                **IN_TURN,
                 "log_level": 2,
                 "transactional.id": f"{settings.group}-dlq",
                 # A killed order keeps the workers' readers waiting at its open transaction; not for long.

@@ -12,6 +12,12 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from topology.engine.definition import EngineConfig
 
+IN_TURN: Mapping[str, Any] = {"max.in.flight.requests.per.connection": 1}
+"""For every producer. Idempotence does not keep the order of a producer's first requests to a partition: a broker
+accepts any first sequence from a producer that it does not know there (KAFKA-15591, mended in 4.5). So if it refuses
+the first request, as it does while it is becoming the leader, and takes the second, the client believes that both were
+taken, within a transaction too, and the records of the first are lost (tests/faults/test_first_requests.py)."""
+
 _SETTLING = frozenset(
     {
         KafkaError.LEADER_NOT_AVAILABLE,
@@ -145,6 +151,7 @@ def producer(kafka: Mapping[str, Any], *, group: str, config: EngineConfig, **mo
     return Producer(
         {
             **kafka,
+            **IN_TURN,
             "transactional.id": f"{group}-{config.slot}",
             "transaction.timeout.ms": int(config.commit_s * 1000),
             # Java's partitioner: whoever keys by user_id, in any language, must reach the same partition.

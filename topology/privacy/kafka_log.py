@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from schemas.codec import Codec
 from schemas.errors import DecodeError, EncodeError, RegistryUnavailableError, SchemaNotFoundError
 from schemas.records import WrappingKey
-from topology.engine.clients import BrokerOffsets
+from topology.engine.clients import IN_TURN, BrokerOffsets
 from topology.engine.errors import Misconfigured, Retriable, is_unauthorized, unauthorized
 from topology.partition_reader import BROKER_S, PartitionReader
 from topology.privacy.ports import Change, Logged
@@ -105,6 +105,7 @@ class KafkaLog:
             self._producer = Producer(
                 {
                     **self._kafka,
+                    **IN_TURN,
                     "acks": "all",
                     "enable.idempotence": True,
                     # Java's partitioner, as topology/partitioner.py has it: whoever looks for a user's key finds it.

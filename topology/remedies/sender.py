@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.codec import Codec
 from topology.cluster import Cluster
+from topology.engine.clients import IN_TURN
 from topology.engine.errors import Misconfigured
 from topology.remedies.commands import Command
 from topology.reversals.sender import encoded
@@ -44,6 +45,7 @@ def send(settings: Settings, register: Register, codec: Codec, copies: Sequence[
     producer = Producer(
         {
             **settings.kafka_config(),
+            **IN_TURN,
             # One id for all commands of an installation: a command that was left half-way is settled by the next.
             "transactional.id": f"{settings.group}-remedy-commands",
             "transaction.timeout.ms": int(BROKER_S * 1_000),

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from schemas.codec import Codec
 from schemas.errors import EncodeError
 from schemas.records import Record
+from topology.engine.clients import IN_TURN
 from topology.engine.errors import Misconfigured
 from topology.replay.mapper import Made
 from topology.topics import Register
@@ -97,6 +98,7 @@ class _Loader:
         self._producer = Producer(
             {
                 **kafka,
+                **IN_TURN,
                 # Java's partitioner, as everyone who keys by user_id; order is kept over retries.
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,

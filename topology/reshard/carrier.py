@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from topology.engine.clients import IN_TURN
 from topology.engine.errors import Misconfigured
 from topology.topics import MAX_MESSAGE_BYTES
 
@@ -80,6 +81,7 @@ class Carrier:
         self._producer = Producer(
             {
                 **kafka,
+                **IN_TURN,
                 "log_level": 2,
                 "transactional.id": name,
                 "transaction.timeout.ms": int(BROKER_S * 1_000),

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from schemas.codec import Codec
 from schemas.errors import EncodeError, RegistryUnavailableError, SchemaNotFoundError
 from schemas.records import Record
+from topology.engine.clients import IN_TURN
 from topology.engine.errors import Misconfigured
 from topology.topics import Register
 
@@ -49,6 +50,7 @@ def send(kafka: Mapping[str, Any], register: Register, codec: Codec, *, topic: s
     producer = Producer(
         {
             **kafka,
+            **IN_TURN,
             "acks": "all",
             "enable.idempotence": True,
             # Java's partitioner, as topology/partitioner.py has it: the user's dossier lies with this partition.
