@@ -55,7 +55,9 @@ class Settings(KafkaAccess, RedisAccess, RegistryAccess, PrivacyAccess, BaseSett
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 8_000
     """Records a batch takes at most, when that many lie ready."""
     cached_states: Annotated[int, Field(ge=1)] = 200_000
-    """Dossiers kept decoded in memory."""
+    """Dossiers kept decoded in memory, at most."""
+    cached_mb: Annotated[int, Field(ge=1)] = 256
+    """Megabytes of dossiers, as Redis has them, kept decoded at most. Decoded they take some seven times as much."""
     commit_s: Seconds = 30.0
     """Seconds a transaction may take; past it, its fate counts as unknown. What a killed worker left open keeps its
     successors waiting as long, so 10 s (how often a broker looks for such) and more below `session_s`."""
@@ -102,6 +104,7 @@ class Settings(KafkaAccess, RedisAccess, RegistryAccess, PrivacyAccess, BaseSett
             clock=self.clock,
             batch_records=self.batch_records,
             cached_states=self.cached_states,
+            cached_bytes=self.cached_mb * 1_000_000,
             commit_s=self.commit_s,
             revoke_s=self.revoke_s,
         )

@@ -185,7 +185,7 @@ _STATE = Row(
         ),
         Panel(
             "Dossiers in memory",
-            "At most `RECOURSE_CACHED_STATES`.",
+            "At most `RECOURSE_CACHED_STATES`, and `RECOURSE_CACHED_MB` of them.",
             (total("states_cached", "instance", _HERE),),
             form="stack",
             width=6,

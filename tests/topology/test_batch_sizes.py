@@ -51,7 +51,7 @@ def _message(n: int) -> Message:
 class Setup:
     def __init__(self, *, gap_s: float) -> None:
         self.clock = ManualClock()
-        self.partition = Partition(0, len(INPUTS), 10)
+        self.partition = Partition(0, len(INPUTS), 10, 1_000)
         self.partition.move(Status.RESTORING)
         self.partition.move(Status.ACTIVE)
         config = dataclasses.replace(EngineConfig(slot="0"), batch_records=FULL)

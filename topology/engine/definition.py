@@ -152,7 +152,9 @@ class EngineConfig:
     pipelined: bool = True
     """Commit and apply run in a thread behind the next batch's fold."""
     cached_states: int = 200_000
-    """States kept decoded, over all partitions."""
+    """States kept decoded, over all partitions, at most."""
+    cached_bytes: int = 256_000_000
+    """As many bytes of them, encoded, at most. A decoded dossier takes some seven times as much memory."""
     buffered_records: int = 20_000
     """Records a topic partition may have waiting for slower ones before it is paused."""
     align_s: float = 2.0

@@ -272,9 +272,11 @@ class Worker(Generic[S]):
         if assigned:
             consumer.pause(assigned)
         self._committer.assigned()
-        share = max(1, self._config.cached_states // max(1, len(numbers)))
+        states, size = (
+            most // max(1, len(numbers)) for most in (self._config.cached_states, self._config.cached_bytes)
+        )
         self._partitions.clear()
-        self._partitions.update({n: Partition(n, len(self._app.inputs), share) for n in numbers})
+        self._partitions.update({n: Partition(n, len(self._app.inputs), states, size) for n in numbers})
         for partition in self._partitions.values():
             self._restore(partition)
         if not numbers:

@@ -50,10 +50,10 @@ class Partition:
         "waiting_since",
     )
 
-    def __init__(self, number: int, inputs: int, cached_states: int) -> None:
+    def __init__(self, number: int, inputs: int, cached_states: int, cached_bytes: int) -> None:
         self.number = number
         self.status = Status.ASSIGNED
-        self.cache = Cache(cached_states)
+        self.cache = Cache(cached_states, cached_bytes)
         self.timers = Timers()
         self.partition_count = 0
         """How many partitions share an allowance."""

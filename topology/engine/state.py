@@ -64,15 +64,19 @@ class Base:
 
 
 class Cache:
-    """Entries by key, about the `limit` newest used: two generations, the older dropped when the younger is full.
+    """Entries by key, the newest used: two generations, the older dropped when the younger is full.
 
     A plain LRU would move a link for each look-up; this moves an entry once a generation.
     """
 
-    __slots__ = ("_limit", "_old", "_young")
+    __slots__ = ("_limit", "_old", "_room", "_size", "_young")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, size: int) -> None:
+        """About `limit` entries at most, whose states as the store has them are about `size` bytes at most."""
         self._limit = max(1, limit // 2)
+        self._size = size // 2
+        self._room = self._size
+        """Bytes that the younger generation may still take."""
         self._young: dict[bytes, Entry] = {}
         self._old: dict[bytes, Entry] = {}
 
@@ -86,16 +90,22 @@ class Cache:
         return entry
 
     def put(self, entry: Entry) -> None:
-        """Keep the entry."""
-        if len(self._young) >= self._limit:
-            self._old = self._young
-            self._young = {}
-        self._young[entry.key] = entry
+        """Keep the entry. One that is there is not weighed again: what it grows by counts in its next generation."""
+        young, key = self._young, entry.key
+        if key not in young:
+            if len(young) >= self._limit or self._room <= 0:
+                self._old = young
+                self._young = young = {}
+                self._room = self._size
+            if entry.raw is not None:
+                self._room -= len(entry.raw)
+        young[key] = entry
 
     def clear(self) -> None:
         """Forget all: what was cached may not be what was committed."""
         self._young = {}
         self._old = {}
+        self._room = self._size
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
