@@ -29,6 +29,7 @@ from bench.live import an_appeal
 from processors import ids
 from schemas.codec import Codec
 from schemas.records import AppealId
+from topology import logs
 from topology.access.redis_client import redis_client
 from topology.cluster import Cluster
 from topology.embedded import embedded_services
@@ -64,10 +65,10 @@ def main() -> None:
     found: dict[str, dict[str, Any]] = {}
     with embedded_services() as services:
         servers = services.kafka_bootstrap, services.redis_url
-        found["paced"] = _paced(*servers, options.rate, options.warm, options.seconds)
+        found["paced"] = paced(*servers, options.rate, options.warm, options.seconds)
         if options.share:
             maximum = _maximum(*servers, options.burst)
-            share = _paced(*servers, options.share * maximum, options.warm, options.seconds)
+            share = paced(*servers, options.share * maximum, options.warm, options.seconds)
             found["share"] = share | {"maximum": maximum}
     summary = {
         "machine": figures.machine(),
@@ -80,7 +81,7 @@ def main() -> None:
 # --- the parent ---------------------------------------------------------------------------------------------------
 
 
-def _paced(kafka: str, redis: str, rate: float, warm_s: float, seconds: float) -> dict[str, Any]:
+def paced(kafka: str, redis: str, rate: float, warm_s: float, seconds: float) -> dict[str, Any]:
     """Latencies of appeals that come at this rate, and what the worker's process used for it."""
     appeals = int(rate * (warm_s + seconds))
     prefix, worker = _ready_worker(kafka, redis, appeals)
@@ -170,6 +171,7 @@ def _cpu_s(pid: int) -> float:
 
 def _worker(kafka: str, redis: str, prefix: str, users: str) -> None:
     """As `recourse run` is, with its defaults: tells when all enforcements are on file, and how fast appeals went."""
+    logs.configure("json")  # to standard error: the parent reads standard output
     settings = Settings(kafka=kafka, redis=redis, topic_prefix=prefix, group=f"{prefix}engine", static_membership=False)
     app, *_ = wire(settings)
     counting = Counting()

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from bench import ageing, overload, recovery, scale
+from bench import ageing, latency, overload, recovery, scale
 
 _PARTITIONS = 2
 
@@ -33,3 +33,9 @@ def test_overload_is_worked_off_with_every_appeal_a_case(kafka, redis_url):
     found = overload.measure(kafka, redis_url, options)
     assert found["behind_at_the_end"] > 0
     assert found["verified"]
+
+
+def test_latency_counts_the_appeals_after_the_warm_up(kafka, redis_url):
+    found = latency.paced(kafka, redis_url, rate=50, warm_s=1, seconds=1)
+    assert found["appeals"] == 50
+    assert 0 < found["p50_ms"] <= found["p99_ms"] <= found["worst_ms"]
