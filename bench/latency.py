@@ -143,7 +143,8 @@ def _expect(process: subprocess.Popen[str], word: str) -> str:
 
 def _numbers(process: subprocess.Popen[str]) -> list[int]:
     """What a part has measured, by appeal: nanoseconds, 0 for one that never came."""
-    found = json.loads(_output(process).readline() or "null")
+    with _output(process) as lines:
+        found = json.loads(lines.readline() or "null")
     if process.wait(LATE_S) or found is None:
         raise SystemExit(f"{process.args} failed")
     return found
@@ -158,6 +159,7 @@ def _output(process: subprocess.Popen[str]) -> IO[str]:
 def _stop(worker: subprocess.Popen[str]) -> None:
     worker.terminate()
     worker.wait(LATE_S)
+    _output(worker).close()
 
 
 def _cpu_s(pid: int) -> float:
