@@ -58,7 +58,8 @@ def report(record: Record, before: str = "") -> str:
     parts = [_HEAD, "## The newest record", "\n".join(_facts(record, runs, hits, len(missed)))]
     parts += ["Faults that happened, by the step that they came before:", "\n".join(_table(hits))]
     parts += ["In which pieces:", "\n".join(_pieces(record, first))]
-    told = [_failure(chunk, run, again) for chunk, run in first if run.wrong]
+    wrong_again = {run.seed for _, run in again if run.wrong}
+    told = [_failure(chunk, run, again) for chunk, run in first if run.wrong or run.seed in wrong_again]
     if told:
         parts += ["What was wrong, and what became of it when the seed was run again:", "\n".join(told)]
     if missed:
@@ -151,14 +152,14 @@ def _pieces(record: Record, first: Sequence[tuple[Chunk, Run]]) -> Iterable[str]
 
 
 def _failure(chunk: Chunk, run: Run, again: Sequence[tuple[Chunk, Run]]) -> str:
-    kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(one.kind for one in run.wrong).items())
     later = [(chunk, other) for chunk, other in again if other.seed == run.seed]
     became = "; ".join(f"again at {_commit(c)}: {_verdict(other)}" for c, other in later) or "not run again"
-    return f"- seed {run.seed} at {_commit(chunk)}, {'; '.join(one.what for one in run.struck)}: {kinds}. {became}."
+    return f"- seed {run.seed} at {_commit(chunk)}, {'; '.join(one.what for one in run.struck)}: {_verdict(run)}. {became}."
 
 
 def _verdict(run: Run) -> str:
-    return "passed" if run.passed else "failed" if run.wrong else "not hit"
+    kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(one.kind for one in run.wrong).items())
+    return kinds or ("passed" if run.passed else "not hit")
 
 
 def _commit(chunk: Chunk) -> str:

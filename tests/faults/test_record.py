@@ -52,6 +52,14 @@ def test_a_failure_stays_on_the_page_when_its_seed_has_passed_since(record):
     assert "seed 1 at old, REDIS_FLUSHED before READ: 1 input_lost. again at new: passed." in page
 
 
+def test_a_failure_of_a_seed_that_had_passed_before_is_on_the_page(record):
+    record.add(a_chunk("old"), a_run(1), a_run(2))
+    record.add(a_chunk("new"), a_run(1, LOST))
+    page = report(record.read())
+    assert "seed 1 at old, REDIS_FLUSHED before READ: passed. again at new: 1 input_lost." in page
+    assert "seed 2 at" not in page
+
+
 def test_runs_of_changed_files_are_not_passed_off_as_the_commits(record):
     record.add(a_chunk("abc", altered=True), a_run(1))
     assert "| abc with changes | 1 | 2 | 1 | 1 | 0 | 0 |" in report(record.read())
