@@ -2,6 +2,8 @@
 
 from argparse import Namespace
 
+import pytest
+
 from bench import ageing, latency, overload, recovery, scale
 
 _PARTITIONS = 2
@@ -14,6 +16,7 @@ def test_recovery_replaces_workers_and_rebuilds_a_flushed_redis(kafka, redis_ser
     assert found["flushed"]["restored"] >= 1_000
 
 
+@pytest.mark.long
 def test_scale_folds_all_events(kafka, redis_url):
     options = Namespace(state="triage", events=4_000, cached=1_000)
     found = scale.measure(kafka, redis_url, options, users=500, partitions=_PARTITIONS, workers=2)
@@ -28,6 +31,7 @@ def test_a_day_ages_its_users_and_no_timer_is_late(kafka, redis_url):
     assert found["verified"].startswith("no timer is late; Redis equals the changelog")
 
 
+@pytest.mark.long
 def test_overload_is_worked_off_with_every_appeal_a_case(kafka, redis_url):
     options = Namespace(seconds=0.5, users=500, partitions=_PARTITIONS, calibrate=1_000, cached=1_000)
     found = overload.measure(kafka, redis_url, options)
