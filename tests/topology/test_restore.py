@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from confluent_kafka import KafkaError
 
 from tests.driver import Driver
 from tests.driver.broker import OFFSETS_TOPIC
@@ -427,4 +428,25 @@ def test_checkpoint_of_a_batch_whose_place_the_broker_did_not_tell_is_looked_for
 
     (checkpoint,) = driver.store.checkpoints([0]).values()
     assert checkpoint == driver.read(driver.app.changelog)[-1].offset + 1
+    assert_exactly_once(driver, sent)
+
+
+@pytest.mark.rule(9)
+def test_a_client_that_does_not_begin_to_read_a_partition_is_given_it_again():
+    driver = Driver(ledger())
+    sent = fill(driver)
+    consumer, given = driver._slots["0"].consumer, []
+    assign = consumer.assign
+
+    def note(partitions):
+        given.append(driver.clock.monotonic())
+        assign(partitions)
+
+    consumer.assign = note
+    driver.faults.fail("seek", lambda: kafka(KafkaError._STATE) if len(given) < 2 else None, times=10_000)
+
+    driver.run()
+
+    assert len(given) == 2
+    assert driver.metrics.counts["batches_failed_total"] > 2, "it is tried before"
     assert_exactly_once(driver, sent)

@@ -66,6 +66,10 @@ class Retriable(BatchFailed):
     """
 
 
+class NotFetched(Retriable):
+    """The consumer does not read a partition that it was given: it has not begun to, or has given it up."""
+
+
 class StoreDown(Retriable):
     """Redis did not answer: wait with the partitions paused, polling on."""
 

@@ -25,7 +25,7 @@ from topology import logs
 from topology.engine import deadletter
 from topology.engine.committer import Committer
 from topology.engine.definition import EngineConfig, FoldApp
-from topology.engine.errors import BatchFailed, Misconfigured, Retriable
+from topology.engine.errors import BatchFailed, Misconfigured, NotFetched, Retriable
 from topology.engine.fold import Fold
 from topology.engine.partition import Partition, Status
 from topology.engine.ports import ChangelogReader, Clock, Consumer, Metrics, Offsets, Producer, StateStore, Tracer
@@ -38,6 +38,8 @@ from topology.engine.transaction import Lap, Probe, Step, no_probe
 
 S = TypeVar("S")
 
+ASSIGN_AGAIN_S = 3.0
+"""A client that has not begun to read a partition by then never does: for four minutes `seek` was told so."""
 BUSY_POLL_S = 0.002
 """How long a batch waits for its first record while the one before is being committed."""
 
@@ -71,6 +73,8 @@ class Worker(Generic[S]):
         self._readings = Readings(app, consumer, clock)
         self._partitions: dict[int, Partition] = {}
         self._moved_at = clock.monotonic()
+        self._unread_since: float | None = None
+        """Since when the client has not been reading a partition that it was given (monotonic seconds)."""
         self._disturbed_at: float | None = clock.monotonic()
         """Since when partitions have been given up, or never held, and none has been caught up yet."""
         self._timers_due = 0
@@ -210,7 +214,23 @@ class Worker(Generic[S]):
             self._consumer.pause(self._inputs_of(partition.number))
             partition.forget()
             self._restore(partition)
+        if isinstance(cause, NotFetched):
+            self._assign_again()
         self._tell_ready()
+
+    def _assign_again(self) -> None:
+        """Give the client its partitions anew, once it has not read one of them for a while."""
+        now = self._clock.monotonic()
+        if self._unread_since is None:
+            self._unread_since = now
+        if now - self._unread_since < ASSIGN_AGAIN_S:
+            return
+        self._unread_since = now
+        held = [place for number in self._partitions for place in self._inputs_of(number)]
+        self._log.warning("assigned_again", partitions=sorted(self._partitions))
+        self._consumer.assign(held)
+        if held:
+            self._consumer.pause(held)
 
     # --- partitions -------------------------------------------------------------------------------------------
 
@@ -316,6 +336,8 @@ class Worker(Generic[S]):
 
     def _tell_ready(self) -> None:
         ready = self.ready
+        if ready:
+            self._unread_since = None
         self._metrics.gauge("worker_ready", int(ready))
         if ready and self._disturbed_at is not None:
             took_s = self._clock.monotonic() - self._disturbed_at

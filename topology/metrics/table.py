@@ -28,7 +28,7 @@ CLIENT = listed("client", "consumer", "producer")
 CAUSE = listed("cause", "decision", "cascade", "remedy")
 CALL = listed("call", "init_transactions", "send_offsets_to_transaction", "commit_transaction", "abort_transaction")
 STEP = listed("step", "take", "read", "fold", "produce", "offsets", "commit", "apply")
-FAILURE = listed("kind", "AbortBatch", "Fenced", "FateUnknown", "StateLost", "Retriable", "StoreDown")
+FAILURE = listed("kind", "AbortBatch", "Fenced", "FateUnknown", "StateLost", "Retriable", "NotFetched", "StoreDown")
 LETTER = listed(
     "reason",
     # The engine's.
