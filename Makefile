@@ -35,7 +35,7 @@ types: $(STAMP) ## check the types of schemas, processors and topology, strictly
 test: $(STAMP) ## all tests but the long ones, on real Kafkas and Redises that they start themselves (TEST_LANES=1 for one after the other)
 	$(BIN)/python -m pytest --numprocesses $(TEST_LANES) --dist loadfile --no-loadscope-reorder -m 'not long' $(TEST_ARGS)
 
-test-long: $(STAMP) ## those that take a minute or more each: 50,000 events under kills, a whole upgrade, the image, a desk without a broker
+test-long: $(STAMP) ## the slowest, which `make test` leaves out: 50,000 events under kills, a whole upgrade, the image, a desk without a broker
 	$(BIN)/python -m pytest -m long $(TEST_ARGS)
 
 unit: $(STAMP) ## the tests that need neither Kafka nor Redis

@@ -39,6 +39,7 @@ def test_overload_is_worked_off_with_every_appeal_a_case(kafka, redis_url):
     assert found["verified"]
 
 
+@pytest.mark.long
 def test_latency_counts_the_appeals_after_the_warm_up(kafka, redis_url):
     found = latency.paced(kafka, redis_url, rate=50, warm_s=1, seconds=1)
     assert found["appeals"] == 50

@@ -145,6 +145,7 @@ def test_lost_appeal_fails_the_demo_and_is_named(kafka, redis_url, tmp_path, mon
     assert "1 lost, e.g. ap-" in told
 
 
+@pytest.mark.long
 def test_system_that_does_not_do_what_it_says_fails_the_demo_and_a_user_is_named(
     kafka, redis_url, tmp_path, monkeypatch
 ):

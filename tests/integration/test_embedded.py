@@ -86,6 +86,7 @@ def test_a_killed_kafka_comes_back_with_its_data_on_the_same_port(kafka_server):
     assert _read_one(bootstrap, "kept") == b"before the kill"
 
 
+@pytest.mark.long
 def test_kept_data_is_found_again_on_another_port(tmp_path):
     with KafkaServer(tmp_path / "kafka", progress=silent) as first:
         _make_topic(first.bootstrap, "kept")

@@ -77,6 +77,7 @@ def test_each_is_reversed_once_though_a_worker_is_killed_and_redis_flushed_in_th
     assert verified.returncode == Exit.OK, verified.stdout + verified.stderr
 
 
+@pytest.mark.long
 def test_bench_of_remedies_measures_and_verifies(kafka, redis_url):
     """Whether it runs, not how fast it is."""
     options = Namespace(enforcements=300, each=2, partitions=2, per_second=300, appeals=20.0, quiet_seconds=1.0)

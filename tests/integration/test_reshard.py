@@ -155,6 +155,7 @@ def test_installation_on_more_partitions_publishes_what_one_that_never_moved_doe
     assert audit.replay(cases[odd], settings, console), console.file.getvalue()
 
 
+@pytest.mark.long
 def test_a_move_killed_before_every_commit_and_given_again_moves_everything_once(by_hand, installed, monkeypatch):
     monkeypatch.setattr(carrying, "MOST_RECORDS", 20)
     by_hand.users(40)

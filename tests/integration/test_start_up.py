@@ -226,6 +226,7 @@ def test_a_redis_that_is_down_is_told_without_its_password(installation):
     assert "secret" not in why
 
 
+@pytest.mark.long
 def test_a_broker_that_does_not_answer_is_told_within_bounds_and_hides_nothing_else(bare, rulebook):
     where, redis = f"127.0.0.1:{free_port()}", f"redis://127.0.0.1:{free_port()}/0"
     path, _ = rulebook("weights:", "weigths:")
