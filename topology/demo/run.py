@@ -22,6 +22,7 @@ from topology.demo.clock import now_ms
 from topology.demo.errors import DemoError
 from topology.demo.readback import read_facts
 from topology.demo.room import clear, create_topics, new_room
+from topology.demo.systems.afterwards import OPERATOR
 from topology.demo.traffic import Plan
 from topology.demo.workers import Workers, write_rulebook
 from topology.demo.world import Room, World, begin
@@ -146,7 +147,7 @@ class _Demo:
             group=self._settings.group,
             ledger=world.ledger,
             systems=world.systems,
-            staff=world.specialists.names,
+            staff=world.specialists.names | {OPERATOR},
         )
         self._result.lines = balance(facts)
         report.show(self._console, self._result.lines, self._result.faults, world.scene)

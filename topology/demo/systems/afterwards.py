@@ -19,6 +19,7 @@ from schemas.records import (
 from schemas.vocabulary import LiftReason
 from topology.demo.clock import now_ms
 
+OPERATOR = ReviewerId("operator-1")
 _LIFTS = 0.4
 """Of measures that are sent back, how many are taken back; of the others, half of the strikes are."""
 
@@ -57,7 +58,7 @@ def resolved(event_id: str, order: ReversalOrdered, item: OpenDirective) -> Dire
         user_id=order.user_id,
         reversal_id=order.reversal_id,
         directive_id=item.directive_id,
-        actor=ReviewerId("operator-1"),
+        actor=OPERATOR,
         occurred_at=Millis(now_ms()),
         reason=f"done by hand: {item.detail}",
     )
