@@ -27,7 +27,7 @@ from schemas.codec import Codec
 from topology import logs
 from topology.access.redis_client import redis_client
 from topology.cluster import Cluster
-from topology.engine.clients import NoMetrics
+from topology.engine.clients import IN_TURN, NoMetrics
 from topology.engine.position import Known, encode_known
 from topology.engine.state import CHECKPOINT
 from topology.settings import Settings
@@ -74,7 +74,7 @@ def load(
         The states' bytes.
     """
     producer = Producer(
-        {**config, "transactional.id": f"{changelog}-load", "partitioner": "murmur2_random", "linger.ms": 20,
+        {**config, **IN_TURN, "transactional.id": f"{changelog}-load", "partitioner": "murmur2_random", "linger.ms": 20,
          "queue.buffering.max.messages": 500_000, "queue.buffering.max.kbytes": 524_288}
     )  # fmt: skip
     producer.init_transactions(30)

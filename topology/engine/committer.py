@@ -77,11 +77,15 @@ class Committer:
         self._renew()
 
     def close(self) -> None:
-        """Wait for the batch in flight and end the thread, unless it hangs."""
+        """Wait for the batch in flight, tell if it has failed, and end the thread, unless it hangs."""
         if self.hung:
             return
         try:
             self.settle()
+        except BatchFailed as exc:
+            # Whoever owns the partitions next goes through `restore`, as after a crash: nothing is lost by leaving
+            # now, and raising this would hide why the worker ends, or make a failure of an orderly stop.
+            self._tell_failed(exc)
         finally:
             if self._thread is not None:
                 self._thread.shutdown(wait=True)
@@ -180,13 +184,16 @@ class Committer:
             self._log.warning("batch_outlives_its_partitions", limit_s=limit_s)
             self._abandoned = self._flight
         except BatchFailed as exc:
-            self._metrics.count("batches_failed_total", kind=type(exc).__name__)
-            self._log.warning("batch_failed_on_leaving", kind=type(exc).__name__, why=str(exc))
+            self._tell_failed(exc)
             if isinstance(exc, Fenced | FateUnknown):
                 self._renew()
         finally:
             self._flight = self.in_flight = None
             self.checkpoints = {}
+
+    def _tell_failed(self, cause: BatchFailed) -> None:
+        self._metrics.count("batches_failed_total", kind=type(cause).__name__)
+        self._log.warning("batch_failed_on_leaving", kind=type(cause).__name__, why=str(cause))
 
     def waits_for_abandoned(self) -> bool:
         """Is a transaction still running that outlived its partitions? No batch may begin before it has ended.

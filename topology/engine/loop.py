@@ -133,11 +133,6 @@ class Worker(Generic[S]):
             return  # the process is about to be ended; see `Hung`
         try:
             self._committer.close()
-        except BatchFailed as exc:
-            # Whoever owns the partitions next goes through `restore`, as after a crash: nothing is lost by leaving
-            # now, and raising this would hide why the worker ends, or make a failure of an orderly stop.
-            self._metrics.count("batches_failed_total", kind=type(exc).__name__)
-            self._log.warning("batch_failed_on_leaving", kind=type(exc).__name__, why=str(exc))
         finally:
             self._restorer.close()
             self._consumer.close()
